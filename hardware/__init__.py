@@ -1,0 +1,1 @@
+"""Drivers for arms, cameras and microphones, and the simulated work cell."""

@@ -1,0 +1,65 @@
+"""What a planner backend is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from hierarchy_nodes.registry import Registry
+from hierarchy_nodes.types import (
+    Correction,
+    LanguageMotion,
+    Observation,
+    Plan,
+    RgbdFrame,
+    RobotState,
+)
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """What is asked of a planner.
+
+    Attributes:
+        instruction: In the person's words.
+        frame: The image that the plan is to be drawn on.
+        robot: The arm at that moment.
+        corrections: Given since the task began, oldest first.
+        attempt: 1 for the first plan of a task.
+    """
+
+    instruction: str
+    frame: RgbdFrame
+    robot: RobotState
+    corrections: tuple[Correction, ...] = ()
+    attempt: int = 1
+
+
+class PlannerBackend(ABC):
+    """Turns an instruction and an image into a plan. Free of ROS; may be slow."""
+
+    Options: ClassVar[type[Any]]
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+
+    @abstractmethod
+    def plan(self, request: PlanRequest) -> Plan:
+        """Raises PlanningError with a code and an answer for the person."""
+
+    @abstractmethod
+    def verify(self, plan: Plan, frame: RgbdFrame, robot: RobotState) -> bool | None:
+        """Whether the image shows that the plan's subtask is done; None to abstain."""
+
+    def motion(self, observation: Observation) -> LanguageMotion | None:
+        """The present language motion of the plan being executed, if the backend has one."""
+        return None
+
+
+PLANNERS = Registry(
+    "planner",
+    "hierarchy_nodes.planner.base:PlannerBackend",
+    {"classical": "hierarchy_nodes.planner.classical:ClassicalPlanner"},
+    group="hierarchy.planners",
+)
