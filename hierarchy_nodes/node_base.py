@@ -1,4 +1,4 @@
-"""What every node of the stack shares: strict parameters, a heartbeat, and a clean start and end."""
+"""What every node shares: strict parameters, a heartbeat, a clean start and end."""
 
 from __future__ import annotations
 
