@@ -1,0 +1,1 @@
+"""The `hierarchy` command: one module a subcommand."""

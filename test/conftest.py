@@ -1,0 +1,19 @@
+"""Isolation: each test session has a ROS domain of its own and stays on this host."""
+
+import os
+
+import pytest
+
+# Before any import of rclpy. Domains above 101 collide with Linux's ephemeral ports.
+os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+os.environ.setdefault("MUJOCO_GL", "egl")
+
+from graph import Graph  # noqa: E402 - reads the environment set above
+
+
+@pytest.fixture
+def graph():
+    """Real nodes in real processes; all of them are ended with the test."""
+    with Graph() as running:
+        yield running
