@@ -44,7 +44,7 @@ class Graph:
             rclpy.shutdown()
 
     def start(
-        self, name: str, module: str, *arguments: str, namespace: str = "", **parameters: Any
+        self, name: str, module: str, /, *arguments: str, namespace: str = "", **parameters: Any
     ) -> subprocess.Popen[bytes]:
         """Run ``python -m module`` with ROS parameters; dots in names are written as ``__``."""
         command = [sys.executable, "-m", module, *arguments]
