@@ -1,0 +1,135 @@
+"""Take the robot's own body out of a point cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from xml.etree import ElementTree
+
+import mujoco
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hierarchy_nodes.errors import ConfigError
+from hierarchy_nodes.types import RobotState
+
+DEFAULT_URDF = Path(__file__).resolve().parent.parent / "urdf" / "arm.urdf"
+_ROUND = {
+    mujoco.mjtGeom.mjGEOM_SPHERE,
+    mujoco.mjtGeom.mjGEOM_CAPSULE,
+    mujoco.mjtGeom.mjGEOM_CYLINDER,
+}
+
+
+class RobotFilter:
+    """Tells which points lie on the arm, from the collision shapes of its URDF.
+
+    Primitive shapes are exact; a mesh counts as its bounding box. The links below the hand are
+    inflated less than the arm, so that a held object stays visible.
+
+    Args:
+        urdf_path: Robot description whose root link is the base frame.
+        link_margin: Inflation of the arm's links, metres.
+        hand_margin: Inflation of the hand and the fingers, metres.
+        hand_links: Links whose name starts with one of these take `hand_margin`.
+
+    Raises:
+        ConfigError: The URDF cannot be loaded or has no collision shapes.
+    """
+
+    def __init__(
+        self,
+        urdf_path: str | Path | None = None,
+        link_margin: float = 0.025,
+        hand_margin: float = 0.008,
+        hand_links: Sequence[str] = ("hand", "finger", "pinion", "gripper"),
+    ) -> None:
+        path = Path(urdf_path or DEFAULT_URDF)
+        try:
+            self._model = mujoco.MjModel.from_xml_path(str(path))
+            tree = ElementTree.parse(path)
+        except (ValueError, OSError, ElementTree.ParseError) as error:
+            raise ConfigError(f"{path}: cannot be loaded as a URDF: {error}") from error
+        self._data = mujoco.MjData(self._model)
+        self._mimics = _mimics(tree)
+        model = self._model
+        followers = {name for name, _, _, _ in self._mimics}
+        leaders = {leader for _, leader, _, _ in self._mimics}
+        joints = [model.joint(i).name for i in range(model.njnt)]
+        self.joint_names = tuple(j for j in joints if j not in followers | leaders)
+        self._gripper = tuple(j for j in joints if j in leaders)
+        # Visual shapes are loaded too, with contacts switched off.
+        self._geoms = [i for i in range(model.ngeom) if model.geom_contype[i]]
+        if not self._geoms:
+            raise ConfigError(f"{path}: no link has a collision shape.")
+        names = [model.body(model.geom_bodyid[i]).name for i in self._geoms]
+        self._margins = [
+            hand_margin if name.startswith(tuple(hand_links)) else link_margin for name in names
+        ]
+
+    def mask(self, points: ArrayLike, robot: RobotState) -> NDArray[np.bool_]:
+        """Which of `points` ``(N, 3)`` (base frame, metres) are on the robot, ``(N,)`` bool."""
+        cloud = np.asarray(points, dtype=np.float32)
+        self._pose(robot)
+        found = np.zeros(len(cloud), dtype=bool)
+        if not len(cloud):
+            return found
+        model, data = self._model, self._data
+        boxes = model.geom_aabb[self._geoms]
+        turns = data.geom_xmat[self._geoms].reshape(-1, 3, 3)
+        middles = data.geom_xpos[self._geoms] + np.einsum("gij,gj->gi", turns, boxes[:, :3])
+        reach = np.linalg.norm(boxes[:, 3:], axis=1) + self._margins
+        # Squared distances to all bounding spheres at once, less their radii.
+        square = np.einsum("ij,ij->i", cloud, cloud)[:, None] - 2 * cloud @ middles.T.astype("f4")
+        near = square < (reach**2 - np.einsum("gi,gi->g", middles, middles)).astype("f4")
+        for which in np.flatnonzero(near.any(axis=0)):
+            index = np.flatnonzero(near[:, which] & ~found)
+            geom, turn = self._geoms[which], turns[which].astype("f4")
+            local = (cloud[index] - data.geom_xpos[geom].astype("f4")) @ turn
+            found[index[self._inside(geom, local, self._margins[which])]] = True
+        return found
+
+    def _pose(self, robot: RobotState) -> None:
+        model, data = self._model, self._data
+        for name, angle in zip(self.joint_names, robot.joint_positions, strict=True):
+            data.qpos[model.joint(name).qposadr] = angle
+        for name in self._gripper:
+            data.qpos[model.joint(name).qposadr] = robot.gripper
+        for name, leader, multiplier, offset in self._mimics:
+            value = data.qpos[model.joint(leader).qposadr] * multiplier + offset
+            data.qpos[model.joint(name).qposadr] = value
+        mujoco.mj_kinematics(model, data)
+
+    def _inside(self, geom: int, local: NDArray, margin: float) -> NDArray[np.bool_]:
+        kind, size = self._model.geom_type[geom], self._model.geom_size[geom]
+        if kind not in _ROUND:
+            center, half = self._model.geom_aabb[geom, :3], self._model.geom_aabb[geom, 3:]
+            return np.all(np.abs(local - center) <= half + margin, axis=1)
+        radius = size[0] + margin
+        along = np.abs(local[:, 2])
+        across = local[:, 0] ** 2 + local[:, 1] ** 2
+        if kind == mujoco.mjtGeom.mjGEOM_CYLINDER:
+            return (across <= radius**2) & (along <= size[1] + margin)
+        length = size[1] if kind == mujoco.mjtGeom.mjGEOM_CAPSULE else 0.0
+        return across + np.maximum(along - length, 0.0) ** 2 <= radius**2
+
+
+def _mimics(tree: ElementTree.ElementTree) -> list[tuple[str, str, float, float]]:
+    """(joint, joint it follows, multiplier, offset) of every mimic joint of a URDF."""
+    found = []
+    for joint in tree.iter("joint"):
+        mimic = joint.find("mimic")
+        if mimic is not None:
+            factor, offset = (float(mimic.get(k, d)) for k, d in (("multiplier", 1), ("offset", 0)))
+            found.append((joint.get("name", ""), mimic.get("joint", ""), factor, offset))
+    return found
+
+
+@lru_cache(maxsize=1)
+def default_filter() -> RobotFilter:
+    """The filter of the arm in ``urdf/arm.urdf``, loaded once a process.
+
+    Not for use from two threads at once.
+    """
+    return RobotFilter()
