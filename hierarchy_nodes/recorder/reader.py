@@ -40,6 +40,8 @@ def files_of(recording: str | Path) -> list[Path]:
     Raises:
         RecordingError: There are none.
     """
+    if not str(recording):
+        raise RecordingError("no recording is named (option 'recording').")
     path = Path(recording).expanduser()
     if path.is_file():
         return [path]
