@@ -70,6 +70,7 @@ class Cell:
         self._v = np.array([joint.dofadr[0] for joint in joints])
         self._fingers = np.array([self.model.joint(n).qposadr[0] for n in self._arm.finger_joints])
         self._tool = self.model.body(self._arm.tool_frame).id
+        self._hardest = BRAKING * self.capabilities.max_acceleration
         self._lead = DAMPING / STIFFNESS
         self._eye: Eye | None = None
         self._sliders = {
@@ -77,6 +78,7 @@ class Cell:
             for i in range(self.model.njnt)
             if self.model.joint(i).name.endswith(("_cap", "_slide"))
         }
+        self.peaks = dict.fromkeys(self._sliders, 0.0)
         self._place()
         self.step(settle)
         self.data.time = 0.0
@@ -110,7 +112,6 @@ class Cell:
         self._speed = np.zeros(len(self._goal))
         self._finger_goal = self._finger_reference = self.capabilities.gripper_width / 2
         self._last_command = -np.inf
-        self.peaks = dict.fromkeys(self._sliders, 0.0)
         mujoco.mj_forward(self.model, self.data)
 
     def arm_state(self) -> ArmState:
@@ -138,15 +139,11 @@ class Cell:
 
     def stop(self) -> None:
         """Brake as hard as the servo may and hold there."""
-        brake = self._speed * np.abs(self._speed) / (2 * BRAKING * self._arm_acceleration)
+        brake = self._speed * np.abs(self._speed) / (2 * self._hardest)
         self._goal = np.clip(
             self._reference + brake, self.capabilities.lower, self.capabilities.upper
         )
         self._forward = np.zeros_like(self._forward)
-
-    @property
-    def _arm_acceleration(self) -> Array:
-        return self.capabilities.max_acceleration
 
     def step(self, seconds: float) -> None:
         """Move time on by (the nearest number of physics steps to) `seconds`."""
@@ -154,7 +151,6 @@ class Cell:
         for _ in range(steps):
             self._servo()
             mujoco.mj_step(self.model, self.data)
-        if self._sliders and steps:
             for name, address in self._sliders.items():
                 self.peaks[name] = max(self.peaks[name], float(self.data.qpos[address]))
 
@@ -166,7 +162,7 @@ class Cell:
             self.stop()
         moving = age < EXTRAPOLATION
         target = self._goal + self._forward * min(age, EXTRAPOLATION) if age >= 0 else self._goal
-        hardest = BRAKING * self._arm_acceleration
+        hardest = self._hardest
         error = target - self._reference
         gap = np.abs(error)
         # Never faster than what can still be braked before the target.
