@@ -1,0 +1,1 @@
+"""The demonstration: one task on the whole stack, and the record of it."""
