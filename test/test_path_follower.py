@@ -153,7 +153,7 @@ class World:
         return step
 
     def _follow(self, chunk):
-        at = self.time - chunk.stamp
+        at = (self.time - chunk.stamp) * self.speed
         goal = np.array([np.interp(at, chunk.times, chunk.positions[:, i]) for i in range(3)])
         i = min(int(np.searchsorted(chunk.times, at)), len(chunk.times) - 1)
         if not self.frozen:

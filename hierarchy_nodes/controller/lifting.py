@@ -142,9 +142,6 @@ def choose_yaw(
     else:
         flat = [on_plane(point.x, point.y, camera, plan.camera_pose, 0.03) for point in sweep]
     along = math.atan2(flat[1][1] - flat[0][1], flat[1][0] - flat[0][0])
-    if plan.interaction == Interaction.OPEN:
-        # The fingers open along the pull: the tool's x axis lies across it.
-        along += math.pi / 2
     return nearest_yaw(along, 0.0, math.pi)
 
 

@@ -15,8 +15,10 @@ from hierarchy_nodes.errors import ErrorCode
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.types import ActionChunk, Array, Gripper, Observation, Pose, Role
 
-# Longer between two observations than this: the arm has held meanwhile, start from where it is.
-_GAP = 0.3
+# Longer between two observations than this: the arm holds meanwhile, start from where it is.
+_GAP = 0.15
+# Where the tool may be sent at all: x, y and z in metres. The arm node knows its own better.
+REACH = ((0.10, 0.85), (-0.55, 0.55), (-0.03, 0.80))
 # The speed factor changes by at most this much a second.
 _FACTOR_RATE = 2.0
 
@@ -148,6 +150,7 @@ class PathFollower(ControllerBackend):
             return self._actuate(route, o, now)
         if route.line is None:
             self._restart(o.robot.tool, now)
+            dt = 0.0
         self._advance(route, o, now, dt)
         if route.at_end:
             step = self._arrive(route, o, now)
@@ -160,7 +163,7 @@ class PathFollower(ControllerBackend):
             return self._fail(o, ErrorCode.CONTROLLER_STUCK, text)
         if route.line is None:
             return self._busy(o, self._still(o))
-        return self._busy(o, self._pack(o, route.ahead(self._times * max(self._factor, 1e-3))))
+        return self._busy(o, self._pack(o, route.ahead(self._times)))
 
     def _prepare(self, o: Observation, now: float) -> Step | None:
         """Lift the plan once what it needs has been seen; a holding or failed step until then."""
@@ -173,6 +176,11 @@ class PathFollower(ControllerBackend):
             return Step(None, "", "holding", message=f"waiting for {what}")
         segments = o.segments if seen else None
         waypoints = lifting.lift(o.plan, o.frame, segments, o.robot, lifting.LiftSettings())
+        far = next((w for w in waypoints if _outside(w.pose.position)), None)
+        if far is not None:
+            x, y, z = far.pose.position
+            text = f"'{far.phase}' leads to ({x:.2f}, {y:.2f}, {z:.2f}) m, outside {REACH}"
+            return self._fail(o, ErrorCode.OUT_OF_REACH, text)
         self._route = Route(waypoints, self._speeds)
         for role in wanted:
             self._anchors[role] = Anchor(self.options.deadband, self.options.min_health)
@@ -219,6 +227,7 @@ class PathFollower(ControllerBackend):
         return waypoint.gripper == Gripper.KEEP or left < self.options.contact_zone + 0.01
 
     def _advance(self, route: Route, o: Observation, now: float, dt: float) -> None:
+        # The arm sets the pace of chunks: they are drawn at normal speed, and used up at its own.
         measured, error = route.advance(dt * self._factor, o.robot.tool.position)
         if error > OFF_LINE:
             # Pushed aside, or a jump of the state. Not progress: being stuck must still show.
@@ -304,7 +313,7 @@ class PathFollower(ControllerBackend):
         current = self._nudge
         if current is None:
             return None
-        current.advance(dt * min(1.0, max(self._factor, 0.1)), o.robot.tool.position)
+        current.advance(dt * self._factor, o.robot.tool.position)
         self._best_at = now
         following = self._route is not None and self._ended is None
         if current.over(now):
@@ -367,6 +376,11 @@ class PathFollower(ControllerBackend):
         moving = route is not None and route.line is not None and self._action is None
         chunk = self._brake(route, o, 0.0) if moving and route is not None else self._still(o)
         return replace(step, chunk=chunk)
+
+
+def _outside(position: Array) -> bool:
+    low, high = np.array(REACH).T
+    return bool(np.any(position < low) or np.any(position > high))
 
 
 def _keep_grip(measured: float) -> float:
