@@ -33,10 +33,12 @@ VISUAL_GROUP, HIDDEN_GROUP = 1, 3
 FRICTION = (1.0, 0.01, 0.0005)
 PAD_FRICTION = (1.6, 0.02, 0.0005)
 DENSITY = 600.0
-BOX, CYLINDER, SPHERE = (
+TABLE_MIDDLE, TABLE_HALF = (0.40, 0.0), (0.65, 0.75)
+BOX, CYLINDER, SPHERE, PLANE = (
     mujoco.mjtGeom.mjGEOM_BOX,
     mujoco.mjtGeom.mjGEOM_CYLINDER,
     mujoco.mjtGeom.mjGEOM_SPHERE,
+    mujoco.mjtGeom.mjGEOM_PLANE,
 )
 
 
@@ -115,24 +117,32 @@ def _servo(spec: mujoco.MjSpec, joint: str, kp: float, kv: float, force: float) 
 
 def _surroundings(spec: mujoco.MjSpec, scene: SceneSpec) -> None:
     world = spec.worldbody
+    no_contact = {"contype": 0, "conaffinity": 0, "group": VISUAL_GROUP}
     world.add_geom(
-        name="table",
+        name="table_top",
         type=BOX,
-        pos=(0.40, 0.0, -0.02),
-        size=(0.65, 0.75, 0.02),
+        pos=(*TABLE_MIDDLE, -0.02),
+        size=(*TABLE_HALF, 0.02),
         rgba=(*scene.table_color, 1.0),
-        contype=WORLD_BITS[0],
-        conaffinity=WORLD_BITS[1],
-        friction=FRICTION,
+        **no_contact,
     )
     world.add_geom(
         name="floor",
-        type=mujoco.mjtGeom.mjGEOM_PLANE,
+        type=PLANE,
         pos=(0, 0, -0.75),
         size=(4, 4, 0.1),
         rgba=(0.30, 0.31, 0.33, 1.0),
+        **no_contact,
+    )
+    # Contacts with a plane are exact and cheap, those between boxes and cylinders are not.
+    world.add_geom(
+        name="table",
+        type=PLANE,
+        size=(2, 2, 0.1),
         contype=WORLD_BITS[0],
         conaffinity=WORLD_BITS[1],
+        friction=FRICTION,
+        group=HIDDEN_GROUP,
     )
     direction = np.asarray(scene.light_direction, dtype=float)
     direction /= np.linalg.norm(direction)
@@ -166,6 +176,9 @@ def _object(spec: mujoco.MjSpec, thing: ObjectSpec) -> None:
     if thing.shape not in FIXED:
         body.add_freejoint(name=thing.name)
     _SHAPES[thing.shape](body, thing)
+    for part in body.bodies:
+        # MuJoCo does not filter a body against a parent that is fixed to the world.
+        spec.add_exclude(bodyname1=thing.name, bodyname2=part.name)
 
 
 def _geom(body, kind, size, pos=(0, 0, 0), color="white", **more) -> None:  # type: ignore[no-untyped-def]
@@ -227,8 +240,8 @@ def _bowl(body, thing: ObjectSpec) -> None:  # type: ignore[no-untyped-def]
         _geom(
             body,
             BOX,
-            (wall / 2, half, height / 2),
-            (reach * math.cos(angle), reach * math.sin(angle), 0),
+            (wall / 2, half, height / 2 - 0.001),
+            (reach * math.cos(angle), reach * math.sin(angle), 0.001),
             thing.color,
             quat=euler2quat(0, 0, angle),
         )
@@ -237,11 +250,12 @@ def _bowl(body, thing: ObjectSpec) -> None:  # type: ignore[no-untyped-def]
 def _tray(body, thing: ObjectSpec) -> None:  # type: ignore[no-untyped-def]
     length, width, height = thing.size
     floor, wall = 0.006, 0.006
+    half = height / 2 - 0.001
     _geom(body, BOX, (length / 2, width / 2, floor / 2), (0, 0, (floor - height) / 2), thing.color)
     for sign in (-1, 1):
         along, across = sign * (length - wall) / 2, sign * (width - wall) / 2
-        _geom(body, BOX, (wall / 2, width / 2, height / 2), (along, 0, 0), thing.color)
-        _geom(body, BOX, (length / 2, wall / 2, height / 2), (0, across, 0), thing.color)
+        _geom(body, BOX, (wall / 2, width / 2, half), (along, 0, 0.001), thing.color)
+        _geom(body, BOX, (length / 2, wall / 2, half), (0, across, 0.001), thing.color)
 
 
 def _zone(body, thing: ObjectSpec) -> None:  # type: ignore[no-untyped-def]
@@ -267,7 +281,6 @@ def _button(body, thing: ObjectSpec) -> None:  # type: ignore[no-untyped-def]
         armature=0.02,
     )
     moving.gravcomp = 1.0
-    # The cap dives into its base: no contact between parent and child.
     _geom(moving, CYLINDER, (0.026, cap / 2, 0), color=thing.color)
 
 
@@ -291,14 +304,13 @@ def _drawer(body, thing: ObjectSpec) -> None:  # type: ignore[no-untyped-def]
         armature=0.1,
     )
     inner, low = width - 2 * wall - 0.004, height - 2 * wall - 0.006
-    free = {"contype": 1, "conaffinity": 2}
-    _geom(box, BOX, (length - 0.01, inner, 0.003), (0, 0, -low), wood, **free)
-    _geom(box, BOX, (0.003, inner, low), (0.02 - length, 0, 0), wood, **free)
+    _geom(box, BOX, (length - 0.01, inner, 0.003), (0, 0, -low), wood)
+    _geom(box, BOX, (0.003, inner, low), (0.02 - length, 0, 0), wood)
     for sign in (-1, 1):
-        _geom(box, BOX, (length - 0.01, 0.003, low), (0, sign * inner, 0), wood, **free)
-    _geom(box, BOX, (0.004, width, height - 0.004), (length, 0, 0.002), thing.color, **free)
+        _geom(box, BOX, (length - 0.01, 0.003, low), (0, sign * inner, 0), wood)
+    _geom(box, BOX, (0.004, width, height - 0.004), (length, 0, 0.002), thing.color)
     knob = (length + KNOB_REACH / 2 + 0.004, 0, 0.005)
-    _geom(box, BOX, (KNOB_REACH / 2, 0.011, 0.02), knob, thing.color, **free)
+    _geom(box, BOX, (KNOB_REACH / 2, 0.011, 0.02), knob, thing.color)
 
 
 _SHAPES = {

@@ -35,8 +35,8 @@ class Eye:
             self._renderer = mujoco.Renderer(model, height, width)
         except Exception as error:
             raise DriverError(
-                f"Cell camera: no off-screen rendering ({error}). Install libegl1 and "
-                "libgl1-mesa-dri, or libosmesa6 with MUJOCO_GL=osmesa."
+                f"Cell camera: no off-screen rendering ({error}). Set MUJOCO_GL=egl before mujoco is "
+                "imported and install libegl1 libgl1-mesa-dri, or MUJOCO_GL=osmesa and libosmesa6."
             ) from error
         self._option = mujoco.MjvOption()
         self._option.geomgroup[:] = 0

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
+from hardware.cell.build import TABLE_HALF, TABLE_MIDDLE
 from hardware.cell.cell import Cell
 from hardware.cell.scene import BUTTON_TRAVEL, DRAWER_TRAVEL
 from hardware.cell.tasks import TaskSpec
@@ -81,7 +82,8 @@ class Referee:
     def _unsettled(self) -> str:
         """Why the target is not yet let go of and at rest, or an empty string."""
         name = self.task.target
-        if self._position(name)[2] < -0.05:
+        off = np.abs(self._position(name)[:2] - TABLE_MIDDLE) - TABLE_HALF
+        if (off > 0).any():
             return f"{name} fell off the table"
         held = self._touching(name) & {"finger_left", "finger_right", "hand"}
         if held:
@@ -128,7 +130,7 @@ class Referee:
             return f"{target.name} is not on top of {goal.name}"
         if goal.name not in self._touching(target.name):
             return f"{target.name} does not rest on {goal.name}"
-        if "table" in self._touching(target.name) or here[2] < goal.size[2]:
+        if "world" in self._touching(target.name) or here[2] < goal.size[2]:
             return f"{target.name} leans on {goal.name}"
         return self._unsettled()
 
