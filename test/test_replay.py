@@ -59,8 +59,8 @@ def arm(bag: Path, **options) -> tuple[ReplayArm, list[float]]:
     return driver, clock
 
 
-def still(value: float = 0.0, velocity: float = 0.0) -> JointCommand:
-    return JointCommand(np.full(7, value), np.full(7, velocity), 0.5)
+def still(value: float = 0.0) -> JointCommand:
+    return JointCommand(np.full(7, value), np.zeros(7), 0.5)
 
 
 def test_arm_follows_the_recording(arm_bag):
@@ -96,24 +96,25 @@ def test_arm_command_is_returned_and_logged(arm_bag):
     driver, _ = arm(arm_bag)
     sent = driver.command(still(100.0))
     assert np.all(sent.positions <= driver.capabilities.upper)
-    assert driver.device_log[-1][1] is sent
+    assert driver.device_log[-1].kind == "command"
+    assert driver.device_log[-1].positions is sent.positions
     with pytest.raises(DriverError, match="finite"):
         driver.command(still(float("nan")))
 
 
-def test_arm_stop_freezes_until_a_command_moves(arm_bag):
+def test_arm_stop_freezes_until_the_next_command(arm_bag):
     driver, clock = arm(arm_bag)
     driver.command(still())
     clock[0] += 0.05
     driver.stop()
+    assert driver.device_log[-1].kind == "stop"
     before = driver.read_state()
-    for _ in range(20):
-        clock[0] += 0.05
-        driver.command(still())
+    clock[0] += 1.0
     after = driver.read_state()
     assert np.array_equal(before.positions, after.positions)
     assert not after.velocities.any()
-    driver.command(still(velocity=0.1))
+    assert after.stamp == pytest.approx(before.stamp + 1.0)
+    driver.command(still())
     clock[0] += 0.05
     assert driver.read_state().positions[6] > after.positions[6]
 

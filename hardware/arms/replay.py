@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hardware.arms.mock import DeviceEvent
 from hardware.base import ArmCapabilities, ArmDriver, ArmState, JointCommand
 from hierarchy_nodes.arm.description import load_description
 from hierarchy_nodes.errors import DriverError, StaleReadError
@@ -76,18 +77,17 @@ class ReplayArm(ArmDriver):
     """Follows the recording whatever it is told; what it is told is kept in `device_log`.
 
     It stands still after `stop`, and when commands that had come cease for longer than the
-    watchdog's time; the next command (after `stop`: the next that asks for motion) lets it go on
-    from where it stood.
+    watchdog's time; the next command lets it go on from where it stood.
 
     Attributes:
-        device_log: The newest commands, as (time, command).
+        device_log: The newest commands and stops, oldest first.
     """
 
     Options = ReplayArmOptions
 
     def __init__(self, options: ReplayArmOptions, clock: Callable[[], float] = time.time) -> None:
         super().__init__(options)
-        self.device_log: deque[tuple[float, JointCommand]] = deque(maxlen=DEVICE_LOG_LENGTH)
+        self.device_log: deque[DeviceEvent] = deque(maxlen=DEVICE_LOG_LENGTH)
         self._clock = clock
         self._description = load_description(options.urdf or None)
         self._track: Track | None = None
@@ -154,16 +154,22 @@ class ReplayArm(ArmDriver):
             np.clip(command.velocities, -arm.max_velocity, arm.max_velocity),
             float(np.clip(command.gripper, 0.0, 1.0)),
         )
-        if np.any(np.abs(sent.velocities) > 1e-6):
-            self._stopped = False
+        self._stopped = False
         self._commanded = now
-        self.device_log.append((now, sent))
+        self._log(now, "command", sent)
         return sent
 
     def stop(self) -> None:
         self._connected()
-        self._advance(self._clock())
+        now = self._clock()
+        self._advance(now)
         self._stopped = True
+        state = self.read_state(max_age=float("inf"))
+        self._log(now, "stop", JointCommand(state.positions, state.velocities, state.gripper))
+
+    def _log(self, now: float, kind: str, sent: JointCommand) -> None:
+        event = DeviceEvent(now, kind, sent.positions, sent.velocities, sent.gripper)
+        self.device_log.append(event)
 
     def _connected(self) -> Track:
         if self._track is None:
