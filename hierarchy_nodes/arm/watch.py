@@ -1,0 +1,46 @@
+"""Which other nodes make the arm hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hierarchy_nodes.health import ERROR, OK, Report
+from hierarchy_nodes.monitor import StackMonitor
+
+
+class NodeWatch:
+    """Holds for nodes that fell silent, and for critical ones that report an error.
+
+    Args:
+        timeout: Seconds of silence after which a node is lost.
+        ignored: Nodes that do not matter.
+        critical: Nodes whose reported errors matter too.
+    """
+
+    def __init__(self, timeout: float, ignored: Iterable[str], critical: Iterable[str]) -> None:
+        self.monitor = StackMonitor(timeout, tuple(ignored))
+        self._critical = tuple(critical)
+        self._lost: list[str] = []
+        self._checked: float | None = None
+
+    def reason(self, now: float) -> str | None:
+        """Why to hold at `now` (monotonic seconds), or None. To be called every few ms."""
+        last, self._checked = self._checked, now
+        # After a sleep of this process itself the heartbeats still wait to be heard.
+        if last is None or now - last < self.monitor.timeout / 2:
+            self._lost, _ = self.monitor.check(now)
+        reasons = [f"{name} is silent" for name in self._lost]
+        for name in self._critical:
+            heard = self.monitor.nodes.get(name)
+            if heard is not None and not heard.lost and heard.level == ERROR:
+                reasons.append(f"{name}: {heard.message or heard.state}")
+        return ", ".join(reasons) or None
+
+    def report(self, now: float) -> Report:
+        """Names the lost nodes and for how long they have been silent."""
+        nodes = self.monitor.nodes
+        lost = [f"{n}: silent for {now - nodes[n].at:.2f} s" for n in self._lost if n in nodes]
+        known = ", ".join(sorted(nodes))
+        return Report(
+            ERROR if lost else OK, "; ".join(lost) or "all heard", {"known": known}, part="nodes"
+        )
