@@ -13,7 +13,7 @@ PHRASES = {
     "put the red block on the blue plate": "put the red block on the blue plate",
     "Put the RED block on the blue plate.": "put the red block on the blue plate",
     "please put the red cube onto the blue dish": "put the red block on the blue plate",
-    "Could you please place a crimson box on top of the azure tray?": (
+    "Could you please place a crimson box on top of the azure dish?": (
         "put the red block on the blue plate"
     ),
     "would you kindly set the red block down on the blue plate, thanks": (
@@ -97,7 +97,7 @@ PHRASES = {
     "push the drawer shut": "close the drawer",
     "knock over the yellow can": "knock over the yellow cylinder",
     "knock the yellow can over": "knock over the yellow cylinder",
-    "tip the bottle over": "knock over the cylinder",
+    "tip the bottle over": "knock over the bottle",
     "push over the tall can": "knock over the tall cylinder",
     "topple the tall yellow cylinder": "knock over the tall yellow cylinder",
     "open the drawer and then put the red block in the drawer": (
@@ -185,7 +185,7 @@ def test_it_from_outside():
         ("the red block", "the blue one", "the blue block"),
         ("the red block", "no, the blue one", "the blue block"),
         ("the red block", "the green ball", "the green ball"),
-        ("the red cup", "the other cup", "the other red cylinder"),
+        ("the red cup", "the other cup", "the other red cup"),
         ("the red block", "the other one", "the other red block"),
         ("the red block", "the one on the left", "the left red block"),
         ("the block", "the block on the plate", "the block near the plate"),

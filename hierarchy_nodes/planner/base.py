@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from hierarchy_nodes.errors import ErrorCode, HierarchyError
 from hierarchy_nodes.registry import Registry
 from hierarchy_nodes.types import (
     Correction,
@@ -27,6 +28,8 @@ class PlanRequest:
         robot: The arm at that moment.
         corrections: Given since the task began, oldest first.
         attempt: 1 for the first plan of a task.
+        previous: The plan before this one, if any: what "it" and "the other" refer to.
+        holding: The gripper holds what `previous` made it take.
     """
 
     instruction: str
@@ -34,6 +37,14 @@ class PlanRequest:
     robot: RobotState
     corrections: tuple[Correction, ...] = ()
     attempt: int = 1
+    previous: Plan | None = None
+    holding: bool = False
+
+
+class TaskDone(HierarchyError):
+    """Raised instead of a plan: the image shows that nothing is left to do."""
+
+    code = ErrorCode.NONE
 
 
 class PlannerBackend(ABC):
@@ -44,9 +55,21 @@ class PlannerBackend(ABC):
     def __init__(self, options: Any) -> None:
         self.options = options
 
+    def subtasks(self, instruction: str) -> tuple[str, ...]:
+        """The steps of an instruction, each an instruction of its own; must be fast.
+
+        Raises:
+            PlanningError: It can be told already that the instruction makes no sense.
+        """
+        return (instruction,)
+
+    def repeats(self, subtask: str) -> bool:
+        """Whether to plan the subtask again after each success, until `plan` raises TaskDone."""
+        return False
+
     @abstractmethod
     def plan(self, request: PlanRequest) -> Plan:
-        """Raises PlanningError with a code and an answer for the person."""
+        """Raises PlanningError with a code and an answer for the person, or TaskDone."""
 
     @abstractmethod
     def verify(self, plan: Plan, frame: RgbdFrame, robot: RobotState) -> bool | None:

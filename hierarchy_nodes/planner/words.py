@@ -27,14 +27,30 @@ COLORS = _table(
 )
 SHAPES = _table(
     block="cube box brick bloc",
-    cylinder="can tin cup mug tube bottle glass",
+    cylinder="can tin tube drum",
     ball="sphere orb marble",
-    plate="dish tray saucer platter",
-    bowl="basket container",
+    bar="stick rod plank beam",
+    cross="plus",
+    cup="mug glass beaker",
+    bottle="flask",
+    plate="dish saucer platter disc disk",
+    bowl="basin basket container pot",
+    tray="",
+    zone="area spot circle mark patch region",
     button="switch buzzer",
     drawer="cabinet cupboard",
     table="tabletop desk surface ground",
 )
+PLURALS = {
+    "boxes": "box",
+    "dishes": "dish",
+    "glass": "glass",
+    "glasses": "glass",
+    "cross": "cross",
+    "crosses": "cross",
+    "patches": "patch",
+    "switches": "switch",
+}
 PLACES = _table(
     left="atleft leftmost lefthand",
     right="atright rightmost righthand",
@@ -50,7 +66,6 @@ SIZES = _table(
     tall="taller tallest high higher highest",
     short="shorter shortest low lower lowest",
 )
-PLURALS = {"boxes": "box", "dishes": "dish", "glass": "glass", "glasses": "glass"}
 GENERIC = _table(thing="object item piece one stuff toy something anything")
 EVERY = {"all", "every", "each", "both", "everything", "ones"}
 OTHER = {"other", "another", "different"}
@@ -70,7 +85,7 @@ DIRECTIONS = {
     "back": "back",
 }
 VERBS = {
-    "put": "put place set lay drop position deposit move transfer carry bring stick stack pile",
+    "put": "put place set lay drop position deposit move transfer carry bring stack pile",
     "pick": "pick take grab grasp lift get fetch hold raise",
     "push": "push slide shove nudge sweep",
     "pull": "pull drag",
