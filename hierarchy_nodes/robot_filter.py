@@ -48,11 +48,11 @@ class RobotFilter:
         path = Path(urdf_path or DEFAULT_URDF)
         try:
             self._model = mujoco.MjModel.from_xml_path(str(path))
-            tree = ElementTree.parse(path)
+            description = ElementTree.parse(path).getroot()
         except (ValueError, OSError, ElementTree.ParseError) as error:
             raise ConfigError(f"{path}: cannot be loaded as a URDF: {error}") from error
         self._data = mujoco.MjData(self._model)
-        self._mimics = _mimics(tree)
+        self._mimics = _mimics(description)
         model = self._model
         followers = {name for name, _, _, _ in self._mimics}
         leaders = {leader for _, leader, _, _ in self._mimics}
@@ -115,10 +115,10 @@ class RobotFilter:
         return across + np.maximum(along - length, 0.0) ** 2 <= radius**2
 
 
-def _mimics(tree: ElementTree.ElementTree) -> list[tuple[str, str, float, float]]:
+def _mimics(description: ElementTree.Element) -> list[tuple[str, str, float, float]]:
     """(joint, joint it follows, multiplier, offset) of every mimic joint of a URDF."""
     found = []
-    for joint in tree.iter("joint"):
+    for joint in description.iter("joint"):
         mimic = joint.find("mimic")
         if mimic is not None:
             factor, offset = (float(mimic.get(k, d)) for k, d in (("multiplier", 1), ("offset", 0)))

@@ -13,7 +13,10 @@ _FACE = 0.008  # roughness of a top face
 
 
 def upright_box(
-    points: NDArray[np.float32], height: NDArray[np.float32], pitch: float
+    points: NDArray[np.float32],
+    height: NDArray[np.float32],
+    pitch: float,
+    support: float | None = None,
 ) -> tuple[Array, Array, float]:
     """The upright box around a thing of which the camera sees one side and the top.
 
@@ -26,6 +29,7 @@ def upright_box(
         height: ``(N,)`` over the table, metres.
         pitch: Distance between neighbour pixels' points; a thing ends half a pixel outside the
             last one that is seen.
+        support: Height of what the thing stands on, where that is known.
 
     Returns:
         Centre ``(3,)``, size ``(3,)`` as length >= width, height, and the yaw of the length in
@@ -50,7 +54,9 @@ def upright_box(
     # The lowest pixels lie above the thing's lower edge by up to their own height on its side.
     floor = float(np.percentile(height, 2))
     bottom = 0.0 if floor < _GROUNDED + 1.5 * pitch else floor - pitch / 2
+    if support is not None:
+        bottom = min(bottom, support)
     # Height is over the table's plane, which may lie a little off z = 0.
     base = float(np.median(points[:, 2] - height))
     center = np.array([middle[0], middle[1], base + (top + bottom) / 2])
-    return center, np.array([extent[0], extent[1], max(top - bottom, pitch)]), yaw
+    return center, np.array([extent[0], extent[1], max(top - bottom, 0.001)]), yaw

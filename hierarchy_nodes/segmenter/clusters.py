@@ -15,12 +15,18 @@ from transforms3d.quaternions import quat2mat
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.robot_filter import RobotFilter, default_filter
 from hierarchy_nodes.segmenter.boxes import upright_box
+from hierarchy_nodes.segmenter.regions import (
+    CHROMA_SCALE,
+    LIGHT_SCALE,
+    Features,
+    color_features,
+    join_hollow,
+    label_regions,
+)
 from hierarchy_nodes.types import Array, CameraIntrinsics, RgbdFrame, RobotState
 
 # The images are small and the cores are few: threads would cost more than they bring.
 cv2.setNumThreads(1)
-
-_WINDOW = [(dy, dx) for dy in range(-2, 3) for dx in range(-2, 3) if (dy, dx) != (0, 0)]
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,9 @@ class ClusterOptions:
     )
     grey_step: float = param(
         1.7, "Ratio of brightness that parts two colourless things", low=1.1, high=10.0
+    )
+    patch_step: float = param(
+        0.1, "Difference of normalised r, g or b from the table that makes a flat patch", low=0.01
     )
     min_pixels: int = param(
         22, "Smallest thing, in pixels of a 320x240 image", unit="px", low=1, high=10000
@@ -88,6 +97,8 @@ def find_clusters(
 ) -> list[Cluster]:
     """The things on the table, largest (in pixels) first.
 
+    Flat patches of another colour than the table's (a zone painted on it) count as things.
+
     Args:
         frame: Colour and depth; depth that is 0 or not finite is unknown.
         robot: Its body is taken out of the cloud; None leaves it in.
@@ -97,23 +108,24 @@ def find_clusters(
     limit = max(1, round(options.min_pixels * frame.depth.size / (320 * 240)))
     cloud = cloud_of(frame)
     height = _height(cloud, options)
-    region = _over_table(cloud, options)
+    table = _over_table(cloud, options)
     with np.errstate(invalid="ignore"):
-        region &= (height > options.min_height) & (height < options.z_max)
+        raised = table & (height > options.min_height) & (height < options.z_max)
+        flat = table & (np.abs(height) <= options.min_height)
     if robot is not None:
-        rows, columns = np.nonzero(region)
+        rows, columns = np.nonzero(raised)
         own = (robot_filter or default_filter()).mask(cloud[rows, columns], robot)
-        region[rows[own], columns[own]] = False
-    labels = np.zeros(region.shape, np.int32)
-    if region.any():
-        across, down = np.flatnonzero(region.any(axis=0)), np.flatnonzero(region.any(axis=1))
-        part = slice(down[0], down[-1] + 1), slice(across[0], across[-1] + 1)
-        labels[part] = _label(frame.color[part], frame.depth[part], region[part], options, limit)
+        raised[rows[own], columns[own]] = False
+    features = color_features(frame.color)
+    patches = _patches(features, flat, options)
+    labels = label_regions(features, frame.depth, raised, patches, options, limit)
+    join_hollow(labels, features, cloud, height, options)
     found = []
     for index, window in enumerate(ndimage.find_objects(labels), start=1):
         if window is not None:
             inside = labels[window] == index
-            found.append(_describe(frame, cloud, height, inside, window))
+            if np.count_nonzero(inside) >= limit:
+                found.append(_describe(frame, cloud, height, inside, window, options))
     return sorted(found, key=lambda c: len(c.points), reverse=True)
 
 
@@ -170,90 +182,26 @@ def _height(cloud: NDArray[np.float32], options: ClusterOptions) -> NDArray[np.f
     return cloud @ normal.astype(np.float32) - np.float32(normal @ middle)
 
 
-def _label(
-    color: NDArray[np.uint8],
-    depth: NDArray[np.float32],
-    region: NDArray[np.bool_],
-    options: ClusterOptions,
-    limit: int,
-) -> NDArray[np.int32]:
-    """``(H, W)`` labels: connected pixels of `region` with no step of depth or colour between.
-
-    Pixels at a step (they may mix two things) are left out first and then given to the
-    neighbour that they are most like.
-    """
-    depth = np.where(region, depth, np.float32(0))
-    red, green, blue, light = _color_features(color)
-    step = _range(depth, region) > options.gap
-    for part in (red, green, blue):
-        step |= _range(part, region) > options.chroma_step
-    colorless = np.maximum(np.maximum(red, green), blue) < 0.42
-    step |= colorless & (_range(light, region) > np.log(options.grey_step))
-    feature = np.stack([red, green, blue], axis=-1)
-    inner = region & ~step
-    labels, count = _components(inner, limit)
-    _absorb(labels, region, depth, feature, options)
-    # What is all edge (a rim, a handle) and like nothing beside it is a thing of its own.
-    rest, _ = _components(region & (labels == 0), limit)
-    labels[rest > 0] = rest[rest > 0] + count
-    return labels
-
-
-def _color_features(
-    color: NDArray[np.uint8],
-) -> tuple[NDArray[np.float32], ...]:
-    """Normalised red, green and blue, and log brightness, ``(H, W)`` each."""
-    # The constant keeps the noise of dark pixels from looking like colour.
-    red, green, blue = (part.astype(np.float32) + 3.0 for part in cv2.split(color))
-    total = red + green + blue
-    return red / total, green / total, blue / total, np.log(total + 15.0)
-
-
-def _range(values: NDArray[np.float32], region: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Largest less smallest value in each 3x3 window, of the pixels of `region` only."""
-    kernel = np.ones((3, 3), np.uint8)
-    high = np.where(region, values, np.float32(-1e6))
-    low = np.where(region, values, np.float32(1e6))
-    spread: NDArray[np.float32] = cv2.dilate(high, kernel) - cv2.erode(low, kernel)
-    return spread
-
-
-def _components(mask: NDArray[np.bool_], limit: int) -> tuple[NDArray[np.int32], int]:
-    """Labels 1..count of the connected components of at least `limit` pixels."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(
-        mask.astype(np.uint8), connectivity=4, ltype=cv2.CV_32S
-    )
-    keep = stats[:, cv2.CC_STAT_AREA] >= limit
-    keep[0] = False
-    order = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
-    return order[labels], int(keep.sum())
-
-
-def _absorb(
-    labels: NDArray[np.int32],
-    region: NDArray[np.bool_],
-    depth: NDArray[np.float32],
-    feature: NDArray[np.float32],
-    options: ClusterOptions,
-) -> None:
-    """Give each unlabelled pixel of `region` to the label that it fits best, within 2 px, twice."""
-    for _ in range(2):
-        rows, columns = np.nonzero(region & (labels == 0))
-        if not len(rows):
-            return
-        offsets = np.array(_WINDOW)
-        y = np.clip(rows[:, None] + offsets[:, 0], 0, labels.shape[0] - 1)
-        x = np.clip(columns[:, None] + offsets[:, 1], 0, labels.shape[1] - 1)
-        other = labels[y, x]
-        away = np.abs(depth[y, x] - depth[rows, columns][:, None]) / (2 * options.gap)
-        unlike = np.abs(feature[y, x] - feature[rows, columns][:, None]).sum(axis=-1) / 2
-        distance = np.abs(offsets).max(axis=1) * 0.05
-        cost = away + unlike / options.chroma_step + distance
-        cost[(other == 0) | (away > 1)] = np.inf
-        best = cost.argmin(axis=1)
-        pick = np.arange(len(rows))
-        good = np.isfinite(cost[pick, best])
-        labels[rows[good], columns[good]] = other[pick, best][good]
+def _patches(
+    features: Features, flat: NDArray[np.bool_], options: ClusterOptions
+) -> NDArray[np.bool_]:
+    """Pixels of the table top `flat` that are of another colour than most of it."""
+    if np.count_nonzero(flat) < 100:
+        return np.zeros_like(flat)
+    differs = np.zeros_like(flat)
+    step = round(options.patch_step * CHROMA_SCALE)
+    for part in features.chroma:
+        usual = int(np.median(part[flat][::5]))
+        differs |= (part > usual + step) | (part < usual - step)
+    # Darker must be much darker, or every shadow would be a thing.
+    light = float(np.median(features.light[flat][::5]))
+    differs |= features.light > light + 0.3 * LIGHT_SCALE
+    differs |= features.light < light - 1.2 * LIGHT_SCALE
+    # The lowest few millimetres of things that stand on the table are thin lines.
+    width = 2 * round(flat.shape[1] / 320) + 1
+    kernel = np.ones((width, width), np.uint8)
+    opened = cv2.morphologyEx((differs & flat).astype(np.uint8), cv2.MORPH_OPEN, kernel)
+    return opened.astype(bool)
 
 
 def _describe(
@@ -262,19 +210,51 @@ def _describe(
     height: NDArray[np.float32],
     inside: NDArray[np.bool_],
     window: tuple[slice, slice],
+    options: ClusterOptions,
 ) -> Cluster:
-    mask = np.zeros(height.shape, dtype=bool)
+    rows, columns = frame.depth.shape
+    mask = np.zeros((rows, columns), dtype=bool)
     mask[window] = inside
     points = cloud[window][inside]
     pitch = float(np.median(frame.depth[window][inside])) / frame.intrinsics.fx
-    centroid, size, yaw = upright_box(points, height[window][inside], pitch)
+    support = _support(frame.depth, height, inside, window, options)
+    centroid, size, yaw = upright_box(points, height[window][inside], pitch, support)
     depth_in = cv2.distanceTransform(np.pad(inside, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
-    row, column = np.unravel_index(int(depth_in.argmax()), depth_in.shape)
+    row, column = divmod(int(depth_in.argmax()), inside.shape[1])
     pixel = (
-        float(column + window[1].start + 0.5) / mask.shape[1],
-        float(row + window[0].start + 0.5) / mask.shape[0],
+        float(column + window[1].start + 0.5) / columns,
+        float(row + window[0].start + 0.5) / rows,
     )
     # Away from the border, where pixels mix, as far as the thing is large enough.
     core = depth_in >= min(1.5, float(depth_in.max()))
     color = np.median(frame.color[window][core], axis=0).astype(float)
     return Cluster(mask, points, color, centroid, size, yaw, pixel)
+
+
+def _support(
+    depth: NDArray[np.float32],
+    height: NDArray[np.float32],
+    inside: NDArray[np.bool_],
+    window: tuple[slice, slice],
+    options: ClusterOptions,
+) -> float | None:
+    """Height of what a thing stands on: of what is seen right below its lower edge.
+
+    None where nothing is seen there, or only things far behind (it hangs in the air).
+    """
+    rows, columns = np.nonzero(inside)
+    last = np.full(inside.shape[1], -1)
+    np.maximum.at(last, columns, rows)
+    across = np.flatnonzero(last >= 0)
+    y, x = last[across] + window[0].start, across + window[1].start
+    reach = 3 * max(1, round(depth.shape[1] / 320))
+    below = y[:, None] + np.arange(1, reach + 1)
+    inside_image = below < depth.shape[0]
+    below = np.minimum(below, depth.shape[0] - 1)
+    near = inside_image & (np.abs(depth[below, x[:, None]] - depth[y, x][:, None]) < options.gap)
+    levels = np.where(near, height[below, x[:, None]], np.inf).min(axis=1)
+    levels = levels[np.isfinite(levels)]
+    if len(levels) < max(2, 0.3 * len(across)):
+        return None
+    level = float(np.median(levels))
+    return 0.0 if level < options.min_height else level

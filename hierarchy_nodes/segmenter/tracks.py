@@ -1,0 +1,201 @@
+"""What is remembered of a thing from frame to frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from transforms3d.quaternions import quat2mat
+
+from hierarchy_nodes.geometry import matrix, project
+from hierarchy_nodes.segmenter.clusters import Cluster
+from hierarchy_nodes.types import Array, Pose, RgbdFrame, RobotState
+
+_SAMPLE = 150
+_SLACK = 0.008  # a seen point may lie this far outside of the remembered box, metres
+_GRASP = 0.085  # nothing wider fits between the fingers, metres
+_HIDDEN_BY = 0.012  # what covers a point is nearer to the camera by at least this, metres
+
+
+@dataclass
+class Thing:
+    """One thing on the table, named by a prompt or not.
+
+    Attributes:
+        centroid, size, yaw: Of its upright box, as far as it has ever been seen.
+        color: ``(3,)`` median RGB, slowly adapted.
+        points: ``(M, 3)`` a sample of its surface relative to `centroid`.
+        pixels: How many it had when it was seen whole.
+        seen_at: Stamp of the last frame that showed it.
+        health: In [0, 1], smoothed.
+        held: Whether it moves with the tool.
+        mask: ``(H, W)`` bool on the newest frame, None where it is not seen.
+    """
+
+    centroid: Array
+    size: Array
+    yaw: float
+    color: Array
+    points: Array
+    pixels: int
+    seen_at: float
+    health: float = 1.0
+    lost: bool = False
+    held: bool = False
+    mask: NDArray[np.bool_] | None = None
+    gone_since: float | None = field(default=None)
+
+    @classmethod
+    def of(cls, cluster: Cluster, stamp: float) -> Thing:
+        """A thing as it is seen for the first time."""
+        return cls(
+            cluster.centroid.copy(),
+            cluster.size.copy(),
+            cluster.yaw,
+            cluster.color.copy(),
+            _sample(cluster) - cluster.centroid,
+            len(cluster.points),
+            stamp,
+            mask=cluster.mask,
+        )
+
+    def carry(self, before: Pose, after: Pose, frame: RgbdFrame) -> None:
+        """Move as one with the tool from its pose `before` to `after`, unless `frame` shows
+        that it stayed behind."""
+        _, stays, _ = self.visibility(frame)
+        old = self.centroid, self.yaw, self.points
+        motion = matrix(after) @ np.linalg.inv(matrix(before))
+        self.centroid = motion[:3, :3] @ self.centroid + motion[:3, 3]
+        turn = float(np.arctan2(motion[1, 0], motion[0, 0]))
+        self.yaw = float(np.arctan(np.tan(self.yaw + turn)))
+        cos, sin = np.cos(turn), np.sin(turn)
+        self.points = self.points @ np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
+        if self.visibility(frame)[1] < stays - 0.1:
+            self.centroid, self.yaw, self.points = old
+
+    def between_fingers(self, robot: RobotState) -> bool:
+        """Whether the fingers are part closed around it."""
+        if not 0.04 < robot.gripper < 0.93 or min(self.size[:2]) > _GRASP:
+            return False
+        tool = quat2mat(robot.tool.quaternion)
+        reach = [robot.tool.position + tool[:, 2] * along for along in (-0.03, 0.0, 0.012)]
+        return any(self.contains(point, 0.006) for point in reach)
+
+    def contains(self, point: Array, margin: float) -> bool:
+        """Whether a base-frame point is in the box inflated by `margin` metres."""
+        local = _to_box(self.yaw) @ (point - self.centroid)
+        return bool(np.all(np.abs(local) <= self.size / 2 + margin))
+
+    def visibility(self, frame: RgbdFrame) -> tuple[float, float, float]:
+        """Shares of its surface that are covered, seen where expected, and gone from there.
+
+        From depth alone: something nearer, about as near, or farther than the surface was.
+        Where depth is unknown or outside of the image counts as covered.
+        """
+        pixels, expected = project(self.points + self.centroid, frame.intrinsics, frame.camera_pose)
+        height, width = frame.depth.shape
+        columns = np.floor(pixels[:, 0] * width).astype(int)
+        rows = np.floor(pixels[:, 1] * height).astype(int)
+        inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+        inside &= expected > 0
+        measured = np.zeros(len(expected))
+        measured[inside] = np.nan_to_num(frame.depth[rows[inside], columns[inside]])
+        known = measured > 0
+        covered = ~known | (measured < expected - _HIDDEN_BY)
+        gone = known & (measured > expected + _HIDDEN_BY)
+        return float(covered.mean()), float((~covered & ~gone).mean()), float(gone.mean())
+
+    def see(self, clusters: Sequence[Cluster], stamp: float, covered: float) -> None:
+        """Take in what one frame shows of it; `covered` is the hidden share of its surface.
+
+        Seen whole, the box is the measured one. Seen in part, it is the remembered one, moved no
+        more than is needed for the seen points to lie inside: so a plate does not wander when a
+        block is put on its rim.
+        """
+        main = max(clusters, key=lambda c: len(c.points))
+        points = np.concatenate([_sample(c) for c in clusters]) if len(clusters) > 1 else None
+        mask = main.mask if points is None else np.any([c.mask for c in clusters], axis=0)
+        pixels = sum(len(c.points) for c in clusters)
+        grown = np.any(np.sort(main.size[:2]) > np.sort(self.size[:2]) + 0.012) or (
+            main.size[2] > self.size[2] + 0.012
+        )
+        whole = covered < 0.06 and len(clusters) == 1
+        if whole or grown:
+            self.centroid, self.yaw = main.centroid.copy(), main.yaw
+            self.size = main.size if grown else self.size + 0.5 * (main.size - self.size)
+            self.points, self.pixels = _sample(main) - main.centroid, pixels
+        else:
+            self._fit(_sample(main) if points is None else points)
+        self.color = self.color + 0.1 * (main.color - self.color)
+        self.mask, self.seen_at = mask, stamp
+
+    def _fit(self, points: Array) -> None:
+        turn = _to_box(self.yaw)
+        local = (points - self.centroid) @ turn.T
+        low, high = np.percentile(local, [2, 98], axis=0)
+        half = self.size / 2
+        shift = np.maximum(high - half - _SLACK, 0) + np.minimum(low + half + _SLACK, 0)
+        self.centroid = self.centroid + shift @ turn
+
+
+def _to_box(yaw: float) -> Array:
+    cos, sin = np.cos(yaw), np.sin(yaw)
+    return np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
+
+
+def _sample(cluster: Cluster) -> Array:
+    step = max(1, len(cluster.points) // _SAMPLE)
+    return cluster.points[::step].astype(float)
+
+
+def color_distance(first: Array, second: Array) -> float:
+    """0 = alike, about 1 = red and green: difference of hue shares, a little of brightness.
+
+    Args:
+        first: ``(3,)`` RGB, 0..255.
+        second: As `first`.
+    """
+    a, b = first + 8.0, second + 8.0
+    share = float(np.abs(a / a.sum() - b / b.sum()).sum()) / 1.2
+    light = abs(float(np.log(a.sum() / b.sum())))
+    return share + 0.25 * max(0.0, light - 0.4)
+
+
+def match(
+    things: Sequence[Thing], clusters: Sequence[Cluster], reach: Sequence[float], unlike: float
+) -> dict[int, int]:
+    """The best one-to-one assignment of things to clusters (Hungarian method).
+
+    Args:
+        things: At their predicted places.
+        clusters: What is seen.
+        reach: How far each thing may be from its predicted place, metres.
+        unlike: Largest color_distance between a thing and its cluster.
+
+    Returns:
+        Index of thing to index of cluster; without those that fit nothing.
+    """
+    if not things or not clusters:
+        return {}
+    forbidden = 1e3
+    cost = np.full((len(things), len(clusters)), forbidden)
+    for i, thing in enumerate(things):
+        for j, cluster in enumerate(clusters):
+            away = float(np.linalg.norm(cluster.centroid - thing.centroid))
+            # A part of a large thing may be seen far from its middle.
+            inside = thing.contains(cluster.centroid, 0.01)
+            apart = color_distance(thing.color, cluster.color)
+            # What is seen may be a part, but not a much larger thing.
+            larger = float(
+                np.max(np.sort(cluster.size)[1:] / np.maximum(np.sort(thing.size)[1:], 0.02))
+            )
+            if (away > reach[i] and not inside) or apart > unlike or larger > 1.9:
+                continue
+            smaller = 1 - min(1.0, len(cluster.points) / thing.pixels)
+            near = away / max(reach[i], 0.05)
+            cost[i, j] = near + apart / unlike + 0.3 * smaller + 0.5 * max(0.0, larger - 1.2)
+    rows, columns = linear_sum_assignment(cost)
+    return {int(i): int(j) for i, j in zip(rows, columns, strict=True) if cost[i, j] < forbidden}
