@@ -1,0 +1,108 @@
+"""The correction node: words in, typed corrections out, a stop before anything else."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+
+from hierarchy_interfaces import msg
+from rclpy.task import Future
+from std_msgs.msg import Empty, String
+from std_srvs.srv import Trigger
+
+from hierarchy_nodes import conversions, qos
+from hierarchy_nodes.correction.config import CorrectionConfig
+from hierarchy_nodes.correction.session import Session
+from hierarchy_nodes.node_base import HierarchyNode, run
+from hierarchy_nodes.types import CorrectionKind
+
+QUEUE_PERIOD = 0.02
+RESET_PERIOD = 0.1
+RESET_TRIES = 30
+
+
+class CorrectionNode(HierarchyNode):
+    """Publishes each correction, and what it asks of the arm at once."""
+
+    config: CorrectionConfig
+
+    def __init__(self) -> None:
+        super().__init__("correction", CorrectionConfig)
+        self._session = Session(self.config)
+        self._resets_left = 0
+        self._asked: Future | None = None
+        self._own_stops = 0
+        self._stop = self.create_publisher(Empty, "stop", qos.EVENT)
+        self._corrections = self.create_publisher(msg.Correction, "correction", qos.EVENT)
+        self._motions = self.create_publisher(msg.LanguageMotion, "language_motion", qos.EVENT)
+        self._reset = self.create_client(Trigger, "reset_stop")
+        self.create_subscription(String, "correction/text", self._on_text, qos.EVENT)
+        self.create_subscription(msg.Transcript, "transcript", self._on_transcript, qos.EVENT)
+        self.create_subscription(msg.StopState, "stop_state", self._on_stop_state, qos.LATCHED)
+        self.create_subscription(Empty, "stop", self._on_stop, qos.EVENT)
+        self.create_timer(QUEUE_PERIOD, self._publish_due)
+        self.create_timer(RESET_PERIOD, self._call_reset)
+
+    def _on_text(self, message: String) -> None:
+        self._hear(message.data, self.now())
+
+    def _on_transcript(self, message: msg.Transcript) -> None:
+        stamp = conversions.time_from_msg(message.header.stamp) or self.now()
+        self._hear(message.text, stamp, float(message.confidence))
+
+    def _on_stop_state(self, message: msg.StopState) -> None:
+        self._session.set_stop(message.stopped)
+        if not message.stopped:
+            self._resets_left = 0
+
+    def _on_stop(self, _: Empty) -> None:
+        if self._own_stops > 0:
+            self._own_stops -= 1
+        else:
+            self._session.stopped_by_another()
+            self._resets_left = 0
+
+    def _hear(self, text: str, stamp: float, confidence: float = 1.0) -> None:
+        base = uuid.uuid4().hex[:8]
+        found = self._session.hear(text, stamp, self.now(), base, confidence)
+        if any(correction.kind == CorrectionKind.STOP for correction in found):
+            self._stop.publish(Empty())
+            self._own_stops += 1
+            self._resets_left = 0
+        for correction in found:
+            self._corrections.publish(conversions.correction_to_msg(correction))
+            if self._session.resets_stop(correction):
+                self._resets_left = RESET_TRIES
+        self._call_reset()
+        self._publish_due()
+        self.report("idle", message="; ".join(correction.answer for correction in found))
+
+    def _publish_due(self) -> None:
+        for motion in self._session.due(self.now()):
+            self._motions.publish(conversions.motion_to_msg(motion))
+
+    def _call_reset(self) -> None:
+        """Ask until the arm agrees: it refuses while it is still braking."""
+        if self._resets_left == 0 or not (self._asked is None or self._asked.done()):
+            return
+        self._resets_left -= 1
+        if self._reset.service_is_ready():
+            self._asked = self._reset.call_async(Trigger.Request())
+            self._asked.add_done_callback(self._on_reset)
+        elif self._resets_left == 0:
+            self.report("idle", message="cannot go on: nobody offers reset_stop")
+
+    def _on_reset(self, answered: Future) -> None:
+        answer = answered.result()
+        if answer is not None and answer.success:
+            self._resets_left = 0
+        elif answer is not None and self._resets_left == 0:
+            self.report("idle", message=f"cannot go on: {answer.message}")
+
+
+def main() -> None:
+    sys.exit(run(CorrectionNode))
+
+
+if __name__ == "__main__":
+    main()
