@@ -16,9 +16,10 @@ from hierarchy_nodes.planner import routes, spots
 from hierarchy_nodes.planner.base import PlannerBackend, PlanRequest, TaskDone
 from hierarchy_nodes.planner.checking import Memory, is_done, rests_in
 from hierarchy_nodes.planner.drawing import draw_path, draw_prompts
+from hierarchy_nodes.planner.finding import find, find_all, listing
 from hierarchy_nodes.planner.language import Description, Instruction, describe, parse
 from hierarchy_nodes.planner.motions import MotionNamer
-from hierarchy_nodes.planner.naming import Thing, find, find_all, listing, see
+from hierarchy_nodes.planner.naming import Thing, see
 from hierarchy_nodes.planner.routes import RouteOptions, Way
 from hierarchy_nodes.types import (
     Array,
@@ -147,8 +148,7 @@ class ClassicalPlanner(PlannerBackend):
             return self._place(view, target, goal, previous), None
         travel = spots.travel_height([view.tool, target.position], others, 0.0, target.top + 0.03)
         if step.interaction == Interaction.PRESS:
-            top = np.array([*target.position[:2], target.top])
-            return routes.press(top, options), None
+            return routes.press(routes.top_middle(target), options), None
         if step.interaction == Interaction.PUSH:
             direction, distance = spots.push_way(step, target, goal, options)
             return routes.push(target, direction, distance, travel, options), None

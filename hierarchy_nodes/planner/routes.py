@@ -13,6 +13,7 @@ import numpy as np
 
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.planner.naming import Thing
+from hierarchy_nodes.planner.parts import board
 from hierarchy_nodes.types import Array, Gripper
 
 FINGER = 0.012  # half of the closed fingers' width, metres
@@ -145,6 +146,15 @@ def push(
     return sweep(start, end, travel, options)
 
 
+def top_middle(thing: Thing) -> Array:
+    """``(3,)`` middle of the top face."""
+    points = thing.cluster.points
+    face = points[points[:, 2] > thing.top - 0.004]
+    face = face if len(face) > 5 else points
+    low, high = np.percentile(face[:, :2], [2, 98], axis=0)
+    return np.array([*((low + high) / 2), thing.top])
+
+
 def press(top: Array, options: RouteOptions) -> list[Way]:
     """Press a button whose top is at `top`."""
     above = Way(_at(top, top[2] + options.approach))
@@ -213,22 +223,22 @@ def measure_drawer(thing: Thing, options: RouteOptions) -> Drawer | None:
     """The drawer that `thing` (its front, with the cabinet as base) is; None without a cabinet."""
     if thing.base is None:
         return None
-    # The top board alone: what is seen of the box inside has the cabinet's colour as well.
-    board = thing.base.points[thing.base.points[:, 2] > thing.base.points[:, 2].max() - 0.01]
-    middle = np.median(board[:, :2], axis=0)
-    out = thing.position[:2] - middle
-    angles = thing.base.yaw + np.arange(4) * np.pi / 2
-    axes = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    direction = axes[int(np.argmax(axes @ out))]
+    middle, axes, half = board(thing.base)
+    front = thing.position[:2] - middle
+    # Before the face that it is farthest beyond.
+    index = int(np.argmax(axes @ front - half))
+    direction = axes[index]
     side = np.array([-direction[1], direction[0]])
     points = thing.cluster.points
     along, across = points[:, :2] @ direction, points[:, :2] @ side
     tip = float(np.percentile(along, 99.5))
     knob = points[along > tip - 0.02]
-    center = float(np.median(knob[:, :2] @ side))
-    front = along[np.abs(across - center) > 0.025]
-    face = float(np.percentile(front, 95)) if len(front) > 10 else tip - 0.035
-    edge = float(np.percentile(board[:, :2] @ direction, 99))
+    # Only its top shows both of its edges.
+    ridge = knob[knob[:, 2] > np.percentile(knob[:, 2], 95) - 0.006][:, :2] @ side
+    center = float(np.percentile(ridge, [3, 97]).mean())
+    plate = along[np.abs(across - center) > 0.025]
+    face = float(np.percentile(plate, 95)) if len(plate) > 10 else tip - 0.035
+    edge = float(middle @ direction) + float(half[index])
     z = max(float(np.percentile(knob[:, 2], 95)) - options.grasp_depth, options.clearance)
     # Of the two sides of the knob, the one nearer to the robot.
     shift = -0.045 * np.sign(float(side @ middle) or 1.0)
