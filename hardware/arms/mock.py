@@ -198,8 +198,9 @@ class MockArm(ArmDriver):
         self._gripper += float(np.clip(self._target.gripper - self._gripper, -grip, grip))
 
     def _hold(self, now: float, why: str) -> None:
-        # The shortest way to rest: v^2 / 2a beyond where each joint is.
-        ahead = self._velocities * np.abs(self._velocities)
+        # The shortest way to rest: v^2 / 2a beyond where each joint is. v is the setpoint's: an
+        # ideal arm that is catching up with a new setpoint is far faster for a moment.
+        ahead = self._target.velocities * np.abs(self._target.velocities)
         rest = self._positions + ahead / (2 * self._description.max_acceleration)
         if self._holding:
             rest = self._positions

@@ -122,6 +122,10 @@ class StackClient:
         """A typed correction."""
         self._text.publish(String(data=text))
 
+    def listeners(self, topic: str) -> int:
+        """How many nodes subscribe to a topic of this namespace."""
+        return int(self.node.count_subscribers(topic))
+
     def execute(
         self,
         instruction: str,
