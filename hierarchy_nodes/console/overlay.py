@@ -74,8 +74,8 @@ def draw_overlay(
     """
     height, width = color.shape[:2]
     size = (width * scale, height * scale)
-    canvas = cv2.resize(np.ascontiguousarray(color), size, interpolation=cv2.INTER_LINEAR)
-    canvas = np.ascontiguousarray(canvas, dtype=np.uint8)
+    enlarged = cv2.resize(np.ascontiguousarray(color), size, interpolation=cv2.INTER_LINEAR)
+    canvas: Image = np.array(enlarged, dtype=np.uint8)
     if segments is not None:
         draw_masks(canvas, segments)
     if plan is not None:
