@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
+from typing import Any
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
 from hardware.cell.scene import CAMERAS, FIELD_OF_VIEW, FRAME_IDS
 from hierarchy_nodes.errors import DriverError, UnknownNameError
 from hierarchy_nodes.types import Array, CameraIntrinsics, RgbdFrame
 
 NEAREST, FARTHEST = 0.15, 2.5  # metres; as a depth sensor, nothing outside of this
+MAX_GEOMS = 1000
 
 
 def intrinsics(width: int, height: int) -> CameraIntrinsics:
@@ -21,46 +23,97 @@ def intrinsics(width: int, height: int) -> CameraIntrinsics:
     return CameraIntrinsics(width, height, focal, focal, width / 2, height / 2)
 
 
+def _gl_context(width: int, height: int) -> Any:
+    """EGL unless MUJOCO_GL asks for something else; whatever was imported first."""
+    if os.environ.get("MUJOCO_GL", "egl").lower() in ("", "egl"):
+        from mujoco.egl import GLContext
+
+        return GLContext(width, height)
+    return mujoco.GLContext(width, height)
+
+
 class Eye:
     """Renders frames of one model; belongs to the thread that made it (the GL context does).
 
-    It works on a state of its own, so that physics need not wait for a picture.
+    It works on a state of its own, so that physics need not wait for a picture. Colour and depth
+    come out of one rendering pass, which mujoco.Renderer would do twice.
+
+    Raises:
+        DriverError: Off-screen rendering does not work here.
     """
 
     def __init__(self, model: mujoco.MjModel, width: int, height: int) -> None:
         self._model = model
         self._data = mujoco.MjData(model)
         self._intrinsics = intrinsics(width, height)
+        self._rectangle = mujoco.MjrRect(0, 0, width, height)
         try:
-            self._renderer = mujoco.Renderer(model, height, width)
+            self._gl = _gl_context(width, height)
+            self._gl.make_current()
+            self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
         except Exception as error:
             raise DriverError(
-                f"Cell camera: no off-screen rendering ({error}). Set MUJOCO_GL=egl before mujoco is "
-                "imported and install libegl1 libgl1-mesa-dri, or MUJOCO_GL=osmesa and libosmesa6."
+                f"Cell camera: no off-screen rendering ({error}). Install libegl1 and "
+                "libgl1-mesa-dri, or libosmesa6 with MUJOCO_GL=osmesa."
             ) from error
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context)
+        mujoco.mjr_resizeOffscreen(width, height, self._context)
+        self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
+        self._scene = mujoco.MjvScene(model, MAX_GEOMS)
+        self._scene.flags[:] = 0  # no shadows, no reflections
         self._option = mujoco.MjvOption()
         self._option.geomgroup[:] = 0
         self._option.geomgroup[:2] = 1
+        self._camera = mujoco.MjvCamera()
+        self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
 
     def capture(self, qpos: Array, stamp: float, camera: str = "front") -> RgbdFrame:
-        """The frame of the configuration `qpos` ``(nq,)``."""
-        if mujoco.mj_name2id(self._model, mujoco.mjtObj.mjOBJ_CAMERA, camera) < 0:
-            present = [self._model.camera(i).name for i in range(self._model.ncam)]
-            raise UnknownNameError("camera", camera, present)
-        self._data.qpos[:] = qpos
-        mujoco.mj_kinematics(self._model, self._data)
-        mujoco.mj_comPos(self._model, self._data)
-        mujoco.mj_camlight(self._model, self._data)
-        renderer = self._renderer
-        renderer.update_scene(self._data, camera, self._option)
-        for flag in ("mjRND_SHADOW", "mjRND_REFLECTION", "mjRND_SKYBOX", "mjRND_HAZE"):
-            renderer.scene.flags[getattr(mujoco.mjtRndFlag, flag)] = False
-        color = renderer.render().copy()
-        renderer.enable_depth_rendering()
-        depth: NDArray[np.float32] = renderer.render().copy()
-        renderer.disable_depth_rendering()
+        """The frame of the configuration `qpos` ``(nq,)``.
+
+        Raises:
+            UnknownNameError: The scene has no such camera.
+        """
+        model, data = self._model, self._data
+        index = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_CAMERA, camera)
+        if index < 0:
+            raise UnknownNameError(
+                "camera", camera, [model.camera(i).name for i in range(model.ncam)]
+            )
+        data.qpos[:] = qpos
+        mujoco.mj_kinematics(model, data)
+        mujoco.mj_comPos(model, data)
+        mujoco.mj_camlight(model, data)
+        self._camera.fixedcamid = index
+        everything = mujoco.mjtCatBit.mjCAT_ALL.value
+        mujoco.mjv_updateScene(
+            model, data, self._option, None, self._camera, everything, self._scene
+        )
+        self._gl.make_current()
+        size = (self._intrinsics.height, self._intrinsics.width)
+        color, buffer = np.empty((*size, 3), np.uint8), np.empty(size, np.float32)
+        mujoco.mjr_render(self._rectangle, self._scene, self._context)
+        mujoco.mjr_readPixels(color, buffer, self._rectangle, self._context)
+        return RgbdFrame(
+            stamp,
+            FRAME_IDS[camera],
+            np.ascontiguousarray(np.flipud(color)),
+            self._metres(buffer),
+            self._intrinsics,
+            CAMERAS[camera],
+        )
+
+    def _metres(self, buffer: np.ndarray) -> np.ndarray:
+        """Depth buffer (1 at the near plane, 0 at the far one) to metres, upright."""
+        extent = self._model.stat.extent
+        near, far = self._model.vis.map.znear * extent, self._model.vis.map.zfar * extent
+        depth = (near * far) / (near + np.flipud(buffer).astype(np.float64) * (far - near))
         depth[(depth < NEAREST) | (depth > FARTHEST)] = 0.0
-        return RgbdFrame(stamp, FRAME_IDS[camera], color, depth, self._intrinsics, CAMERAS[camera])
+        return depth.astype(np.float32)
 
     def close(self) -> None:
-        self._renderer.close()
+        """Free the GL context; harmless when done twice."""
+        if self._context is not None:
+            self._gl.make_current()
+            self._context.free()
+            self._gl.free()
+            self._context = None
