@@ -84,7 +84,7 @@ def _drawer(cabinet: Thing, things: Sequence[Thing], used: set[int]) -> Thing | 
                 continue
             alike = [t for t in before if set(t.colors) & set(thing.colors)]
             points = np.concatenate([t.cluster.points for t in alike])
-            wide = np.ptp(np.percentile(points[:, :2] @ side, [2, 98])) > 0.06
+            wide = np.ptp(np.percentile(points[:, :2] @ side, [1, 99])) > 0.03
             high = float(np.percentile(points[:, 2], 98)) > 0.06
             if wide and high and _pixels(alike) > _pixels(best):
                 best = alike

@@ -1,0 +1,41 @@
+"""Parameters of the planner node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hierarchy_nodes.parameters import param, plugin
+
+
+@dataclass(frozen=True)
+class PlannerConfig:
+    """How tasks are run."""
+
+    backend: str = plugin("classical", "hierarchy_nodes.planner.base:PLANNERS", "Planner backend")
+    time_limit: float = param(
+        120.0, "A task is given up after so long", unit="s", low=1.0, high=3600.0
+    )
+    max_attempts: int = param(3, "Plans tried for one step of a task", low=1, high=20)
+    looks: int = param(3, "Images looked at before a thing counts as absent", low=1, high=20)
+    image_timeout: float = param(
+        5.0, "A task ends if no camera image comes for so long", unit="s", low=0.2, high=60.0
+    )
+    node_timeout: float = param(
+        1.0, "A task ends if a needed node is silent for so long", unit="s", low=0.1, high=30.0
+    )
+    start_timeout: float = param(
+        5.0, "How long to wait for nodes that were never heard", unit="s", low=0.1, high=60.0
+    )
+    answer_timeout: float = param(
+        3.0, "How long the controller may take to start on a plan", unit="s", low=0.1, high=60.0
+    )
+    renew_before: float = param(
+        3.0, "A plan is renewed so long before it expires", unit="s", low=0.0, high=60.0
+    )
+    rest_speed: float = param(
+        0.03, "The arm is at rest below this joint speed", unit="rad/s", low=0.001, high=1.0
+    )
+    rest_time: float = param(0.15, "... and if that holds for so long", unit="s", low=0.0, high=5.0)
+    feedback_rate_hz: float = param(5.0, "Action feedback", unit="Hz", low=0.5, high=50.0)
+    motion_rate_hz: float = param(10.0, "Language motion", unit="Hz", low=0.5, high=50.0)
+    reliable_images: bool = param(False, "Subscribe to images as reliable")

@@ -1,0 +1,374 @@
+"""Runs one task at a time from goal to result. Free of ROS and of threads; time is an argument.
+
+A task goes waiting-for-image -> planning -> executing -> verifying -> (next step) -> done, and
+back to waiting-for-image for a new plan: when the check fails, the controller fails, a correction
+changes what is meant, the plan is about to expire, or the arm was stopped and released. The plan
+that runs is always ended (an empty plan) before a new image is taken, so that the arm is at rest.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+import numpy as np
+
+from hierarchy_nodes.errors import ErrorCode, HierarchyError, PlanningError
+from hierarchy_nodes.geometry import IDENTITY
+from hierarchy_nodes.monitor import StackMonitor
+from hierarchy_nodes.planner.base import PlannerBackend, PlanRequest, TaskDone
+from hierarchy_nodes.planner.checking import holds_something
+from hierarchy_nodes.planner.config import PlannerConfig
+from hierarchy_nodes.planner.task import Outcome, Phase, PlanJob, Port, Task, VerifyJob
+from hierarchy_nodes.types import (
+    Correction,
+    CorrectionKind,
+    Gripper,
+    Interaction,
+    Plan,
+    RgbdFrame,
+    RobotState,
+)
+
+NEEDED = ("camera", "arm", "segmenter", "controller")
+# A second look may help with these.
+LOOK_AGAIN = (ErrorCode.OBJECT_NOT_FOUND, ErrorCode.SCENE_EMPTY, ErrorCode.OBJECT_AMBIGUOUS)
+
+
+def empty_plan(now: float, reason: str) -> Plan:
+    """The plan that ends what is running."""
+    return Plan(
+        plan_id=f"none-{uuid.uuid4().hex[:8]}",
+        stamp=now,
+        frame_id="",
+        camera_pose=IDENTITY,
+        instruction="",
+        interaction=Interaction.NONE,
+        path=(),
+        prompts=(),
+        valid_until=now,
+        source="executive",
+        subtask=reason,
+    )
+
+
+class Executive:
+    """The state machine. Call its methods from one thread, and `tick` a few times a second.
+
+    Args:
+        backend: Only its fast methods (`subtasks`, `repeats`) are called from here.
+        config: Limits and timeouts.
+        port: Where plans and jobs go.
+        needed: Nodes without which a task cannot go on.
+    """
+
+    def __init__(
+        self,
+        backend: PlannerBackend,
+        config: PlannerConfig,
+        port: Port,
+        needed: tuple[str, ...] = NEEDED,
+    ) -> None:
+        self._backend, self._config, self._port = backend, config, port
+        self._needed = needed
+        self._monitor = StackMonitor(config.node_timeout)
+        self._frame: RgbdFrame | None = None
+        self._frame_at = -np.inf
+        self._robot: RobotState | None = None
+        self._resting_since: float | None = None
+        self._stopped = ""
+        self._grasped: Plan | None = None
+        self._tickets = 0
+        self.task: Task | None = None
+
+    # -- what a person does -------------------------------------------------------------------
+
+    def start(
+        self,
+        instruction: str,
+        now: float,
+        ended: Callable[[Outcome], None],
+        time_limit: float = 0.0,
+        max_attempts: int = 0,
+    ) -> None:
+        """Begin a task; the running one ends as preempted, and the arm holds in between."""
+        if self.task is not None:
+            self._end(ErrorCode.PREEMPTED, f'A new task came: "{instruction.strip()}".', now)
+        else:
+            self._port.publish(empty_plan(now, "new task"))
+        limit = time_limit if time_limit > 0 and np.isfinite(time_limit) else 0.0
+        self.task = Task(
+            instruction=instruction,
+            started=now,
+            deadline=now + (limit or self._config.time_limit),
+            max_attempts=max_attempts or self._config.max_attempts,
+            ended=ended,
+        )
+        self._begin(self.task, instruction, now)
+
+    def cancel(self, now: float, why: str = "The task was cancelled.") -> None:
+        """End the running task; the arm holds."""
+        if self.task is not None:
+            self._end(ErrorCode.CANCELLED, why, now)
+
+    def correct(self, correction: Correction, now: float) -> str:
+        """Take a correction; returns the instruction of a task to start if none is running."""
+        if not correction.accepted:
+            return ""
+        task = self.task
+        if correction.kind == CorrectionKind.TASK:
+            if task is None:
+                return correction.phrase
+            task.instruction = correction.phrase
+            self._begin(task, correction.phrase, now)
+        elif correction.kind == CorrectionKind.RETARGET and task is not None:
+            task.corrections.append(correction)
+            self._replan(task, now, counts=False)
+        return ""
+
+    # -- what the stack tells -----------------------------------------------------------------
+
+    def see(self, frame: RgbdFrame, now: float) -> None:
+        """The newest camera frame."""
+        self._frame, self._frame_at = frame, now
+
+    def feel(self, robot: RobotState) -> None:
+        """The newest robot state."""
+        self._robot = robot
+        speed = float(np.abs(robot.joint_velocities).max()) if len(robot.joint_velocities) else 0.0
+        if speed > self._config.rest_speed:
+            self._resting_since = None
+        elif self._resting_since is None:
+            self._resting_since = robot.stamp
+
+    def hear(self, node: str, now: float, state: str, plan_id: str = "", message: str = "") -> None:
+        """A node's status. The controller's tells how the plan goes."""
+        self._monitor.hear(node, now, state, message=message)
+        task = self.task
+        if node != "controller" or task is None or task.phase != Phase.EXECUTING:
+            return
+        if task.plan is None or plan_id != task.plan.plan_id:
+            return
+        task.accepted = True
+        if state == "done":
+            task.verify = True
+            self._look(task, now)
+        elif state == "failed":
+            code, text = _coded(message)
+            self._retry(task, code, text, now)
+
+    def stop(self, stopped: bool, reason: str, now: float) -> None:
+        """The arm's latched stop. A task waits until it is released, then plans anew."""
+        task = self.task
+        if stopped:
+            self._stopped = reason or "stop"
+            if task is not None and task.phase != Phase.STOPPED:
+                task.ticket = 0
+                task.phase = Phase.STOPPED
+                self._port.publish(empty_plan(now, "stopped"))
+            return
+        was, self._stopped = self._stopped, ""
+        if was and task is not None:
+            self._replan(task, now, counts=False)
+
+    def planned(self, ticket: int, plan: Plan, now: float) -> None:
+        """The backend's plan."""
+        task = self.task
+        if task is None or task.ticket != ticket or task.phase != Phase.PLANNING:
+            return
+        task.attempts += 1
+        task.plan, task.accepted = plan, False
+        task.phase, task.executing_since = Phase.EXECUTING, now
+        task.looks = 0
+        self._port.publish(plan)
+
+    def plan_failed(self, ticket: int, error: Exception, now: float) -> None:
+        """The backend has no plan, and why; or it says that nothing is left to do."""
+        task = self.task
+        if task is None or task.ticket != ticket or task.phase != Phase.PLANNING:
+            return
+        if isinstance(error, TaskDone):
+            self._next_step(task, now)
+        elif isinstance(error, PlanningError):
+            task.looks += 1
+            if error.code in LOOK_AGAIN and task.looks < self._config.looks:
+                self._look(task, now)
+            else:
+                self._end(error.code, str(error), now)
+        else:
+            text = f"The planner backend failed: {type(error).__name__}: {error}"
+            code = error.code if isinstance(error, HierarchyError) else ErrorCode.BACKEND_FAILED
+            self._retry(task, code, text, now)
+
+    def verified(self, ticket: int, done: bool | None, now: float) -> None:
+        """Whether the image shows success; None counts as the controller's word."""
+        task = self.task
+        if task is None or task.ticket != ticket or task.phase != Phase.VERIFYING:
+            return
+        if done is False:
+            text = f'The image shows that it is not done: "{task.subtask}".'
+            self._retry(task, ErrorCode.NOT_VERIFIED, text, now)
+        elif self._backend.repeats(task.subtask):
+            # One of several is done. Those to come are no second attempts.
+            task.attempt = 0
+            self._replan(task, now)
+        else:
+            self._next_step(task, now)
+
+    # -- time ---------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        """Whatever is due."""
+        task = self.task
+        if task is None:
+            return
+        if now > task.deadline:
+            code, why = task.last_error
+            after = f" The last problem was: {why}" if code != ErrorCode.NONE else ""
+            if self._stopped:
+                after = f" The arm is stopped ({self._stopped})."
+            limit = task.deadline - task.started
+            self._end(ErrorCode.TIMED_OUT, f"Not done within {limit:.0f} s.{after}", now)
+            return
+        if self._lost(task, now) or task.phase == Phase.STOPPED:
+            return
+        if task.phase == Phase.WAITING or (task.phase == Phase.VERIFYING and not task.ticket):
+            self._try_image(task, now)
+        elif task.phase == Phase.EXECUTING and task.plan is not None:
+            late = now - task.executing_since > self._config.answer_timeout
+            if not task.accepted and late:
+                text = f"The controller did not start on plan '{task.plan.plan_id}'."
+                self._retry(task, ErrorCode.CONTROLLER_LOST, text, now)
+            elif now > task.plan.valid_until - self._config.renew_before:
+                self._replan(task, now, counts=False)
+
+    def _lost(self, task: Task, now: float) -> bool:
+        """End the task if a node that it needs has fallen silent."""
+        silent, _ = self._monitor.check(now)
+        gone = [name for name in self._needed if name in silent]
+        if now - task.started > self._config.start_timeout:
+            gone += [n for n in self._needed if n not in self._monitor.nodes and n not in gone]
+        if gone:
+            verb = "has" if len(gone) == 1 else "have"
+            names = ", ".join(gone)
+            text = f"{names} {verb} not been heard for {self._config.node_timeout:g} s."
+            self._end(ErrorCode.NODE_LOST, text, now)
+            return True
+        since = max(self._frame_at, task.started)
+        if now - since > self._config.image_timeout:
+            text = f"No camera image has come for {now - since:.1f} s."
+            self._end(ErrorCode.NO_IMAGE, text, now)
+            return True
+        return False
+
+    def _try_image(self, task: Task, now: float) -> None:
+        """Take the newest frame if the arm was at rest when it was taken."""
+        frame, robot, resting = self._frame, self._robot, self._resting_since
+        if robot is None and now - task.waiting_since > self._config.image_timeout:
+            self._end(ErrorCode.ARM_LOST, "No robot state (joint_states) has come.", now)
+        if frame is None or robot is None or resting is None:
+            return
+        if frame.stamp < max(task.fresh_after, resting + self._config.rest_time):
+            return
+        self._tickets += 1
+        task.ticket = self._tickets
+        if task.verify and task.plan is not None:
+            task.verify = False
+            self._port.ask(VerifyJob(task.ticket, task.plan, frame, robot))
+            return
+        held = holds_something(robot) and self._grasped is not None
+        previous = self._grasped if held else task.previous
+        if task.counts:
+            task.attempt += 1
+        task.counts = False
+        task.phase = Phase.PLANNING
+        request = PlanRequest(
+            instruction=task.subtask,
+            frame=frame,
+            robot=robot,
+            corrections=tuple(task.corrections),
+            attempt=max(task.attempt, 1),
+            previous=previous,
+            holding=held,
+        )
+        self._port.ask(PlanJob(task.ticket, request))
+
+    # -- transitions --------------------------------------------------------------------------
+
+    def _begin(self, task: Task, instruction: str, now: float) -> None:
+        """Split the instruction and start on its first step."""
+        try:
+            task.steps = list(self._backend.subtasks(instruction))
+        except PlanningError as error:
+            self._end(error.code, str(error), now)
+            return
+        task.corrections.clear()
+        task.attempt = 0
+        task.counts = True
+        if task.plan is not None:
+            self._replan(task, now)
+        elif self._stopped:
+            task.phase = Phase.STOPPED
+        else:
+            self._look(task, now)
+
+    def _next_step(self, task: Task, now: float) -> None:
+        task.steps = task.steps[1:]
+        task.corrections.clear()
+        task.attempt, task.looks, task.counts = 0, 0, True
+        if not task.steps:
+            self._end(ErrorCode.NONE, f"Done: {task.instruction.strip()}", now)
+        else:
+            self._replan(task, now)
+
+    def _retry(self, task: Task, code: ErrorCode, text: str, now: float) -> None:
+        task.last_error = (code, text)
+        if task.attempt >= task.max_attempts:
+            tries = f" ({task.attempt} attempts)" if task.attempt > 1 else ""
+            self._end(code, text + tries, now)
+        else:
+            self._replan(task, now)
+
+    def _replan(self, task: Task, now: float, counts: bool = True) -> None:
+        """Bring the arm to rest, then plan the present step from a new image."""
+        self._leave(task)
+        task.verify = False
+        task.counts = task.counts or counts
+        task.looks = 0
+        self._port.publish(empty_plan(now, "replanning"))
+        if self._stopped:
+            task.phase, task.ticket = Phase.STOPPED, 0
+        else:
+            self._look(task, now)
+
+    def _look(self, task: Task, now: float) -> None:
+        """Wait for an image from now on, for a plan or for a check."""
+        task.phase = Phase.VERIFYING if task.verify else Phase.WAITING
+        task.fresh_after = task.waiting_since = now
+        task.ticket = 0
+
+    def _leave(self, task: Task) -> None:
+        """Remember what the plan that ends now may have taken in the hand."""
+        if task.plan is not None:
+            task.previous = task.plan
+            if any(p.gripper == Gripper.CLOSE for p in task.plan.path[1:]):
+                self._grasped = task.plan
+        task.plan = None
+
+    def _end(self, code: ErrorCode, message: str, now: float) -> None:
+        task = self.task
+        if task is None:
+            return
+        self._leave(task)
+        self.task = None
+        task.phase = Phase.DONE if code == ErrorCode.NONE else Phase.FAILED
+        self._port.publish(empty_plan(now, str(task.phase)))
+        task.ended(Outcome(code, message, now - task.started, task.attempts))
+
+
+def _coded(message: str) -> tuple[ErrorCode, str]:
+    """The code that a controller's message begins with ("GRASP_FAILED: ..."), and the rest."""
+    name, _, text = message.partition(": ")
+    if name in ErrorCode.__members__ and text:
+        return ErrorCode[name], text
+    return ErrorCode.CONTROLLER_STUCK, message or "The controller failed without saying why."

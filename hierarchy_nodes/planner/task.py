@@ -1,0 +1,107 @@
+"""A task, its phases, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from hierarchy_nodes.errors import ErrorCode
+from hierarchy_nodes.planner.base import PlanRequest
+from hierarchy_nodes.types import Correction, Plan, RgbdFrame, RobotState, StrEnum
+
+
+class Phase(StrEnum):
+    """Where a task is."""
+
+    WAITING = "waiting-for-image"
+    PLANNING = "planning"
+    EXECUTING = "executing"
+    VERIFYING = "verifying"
+    STOPPED = "stopped"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a task ended."""
+
+    code: ErrorCode
+    message: str
+    duration: float
+    attempts: int
+
+    @property
+    def success(self) -> bool:
+        return self.code == ErrorCode.NONE
+
+
+@dataclass
+class Task:
+    """What a person asked for, and how far it is.
+
+    Attributes:
+        steps: The instructions still to be done, the present one first.
+        attempt: Plans tried for the present step; `attempts`: for all.
+        fresh_after: Only an image later than this will do.
+        verify: The next image is for checking, not for planning.
+        ticket: Of the job in the worker; answers to older ones are void.
+    """
+
+    instruction: str
+    started: float
+    deadline: float
+    max_attempts: int
+    ended: Callable[[Outcome], None]
+    steps: list[str] = field(default_factory=list)
+    phase: Phase = Phase.WAITING
+    attempt: int = 0
+    attempts: int = 0
+    looks: int = 0
+    fresh_after: float = 0.0
+    waiting_since: float = 0.0
+    executing_since: float = 0.0
+    verify: bool = False
+    counts: bool = True
+    ticket: int = 0
+    plan: Plan | None = None
+    accepted: bool = False
+    previous: Plan | None = None
+    corrections: list[Correction] = field(default_factory=list)
+    last_error: tuple[ErrorCode, str] = (ErrorCode.NONE, "")
+
+    @property
+    def subtask(self) -> str:
+        return self.steps[0] if self.steps else ""
+
+
+@dataclass(frozen=True)
+class PlanJob:
+    """To be answered with Executive.planned or Executive.plan_failed."""
+
+    ticket: int
+    request: PlanRequest
+
+
+@dataclass(frozen=True)
+class VerifyJob:
+    """To be answered with Executive.verified."""
+
+    ticket: int
+    plan: Plan
+    frame: RgbdFrame
+    robot: RobotState
+
+
+Job = PlanJob | VerifyJob
+
+
+class Port(Protocol):
+    """What the executive needs from the outside."""
+
+    def publish(self, plan: Plan) -> None:
+        """Send a plan to everybody; an empty one ends what is running."""
+
+    def ask(self, job: Job) -> None:
+        """Have the backend work on `job` in another thread."""
