@@ -72,6 +72,11 @@ class Device(ABC):
         name = f"{cls.__name__} options"
         return cls(from_mapping(cls.Options, options or {}, owner=name))
 
+    @classmethod
+    def discover(cls) -> list[str]:
+        """What is attached now, one line each; empty where nothing is or nobody can tell."""
+        return []
+
     def __init__(self, options: Any) -> None:
         self.options = options
 

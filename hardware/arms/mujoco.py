@@ -13,6 +13,7 @@ from hardware.base import ArmCapabilities, ArmDriver, ArmState, JointCommand
 from hardware.cell import protocol
 from hardware.cell.arm_model import load_arm
 from hardware.cell.limits import limited
+from hardware.cell.running import running_cells
 from hierarchy_nodes.errors import DriverError, StaleReadError
 from hierarchy_nodes.parameters import param
 
@@ -32,6 +33,11 @@ class MujocoArm(ArmDriver):
 
     Options = MujocoArmOptions
     options: MujocoArmOptions
+
+    @classmethod
+    def discover(cls) -> list[str]:
+        """The cells that run on this machine."""
+        return [f"cell '{cell.name}' (process {cell.pid})" for cell in running_cells()]
 
     def __init__(self, options: MujocoArmOptions) -> None:
         super().__init__(options)

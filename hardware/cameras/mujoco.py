@@ -10,6 +10,7 @@ import zmq
 
 from hardware.base import CameraDriver
 from hardware.cell import protocol
+from hardware.cell.running import running_cells
 from hierarchy_nodes.errors import DriverError, StaleReadError
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.types import RgbdFrame
@@ -31,6 +32,11 @@ class MujocoCamera(CameraDriver):
 
     Options = MujocoCameraOptions
     options: MujocoCameraOptions
+
+    @classmethod
+    def discover(cls) -> list[str]:
+        """The cells that run on this machine."""
+        return [f"cell '{cell.name}' (process {cell.pid})" for cell in running_cells()]
 
     def __init__(self, options: MujocoCameraOptions) -> None:
         super().__init__(options)
