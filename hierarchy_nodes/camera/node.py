@@ -1,0 +1,91 @@
+"""Publishes what a camera sees: colour, aligned depth, intrinsics and the camera's pose."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped
+from hierarchy_interfaces.msg import StackStatus
+from sensor_msgs.msg import CameraInfo, Image
+
+from hierarchy_nodes import conversions, qos
+from hierarchy_nodes.camera.config import CameraConfig
+from hierarchy_nodes.camera.source import CameraSource
+from hierarchy_nodes.node_base import HierarchyNode, run
+from hierarchy_nodes.types import Pose, RgbdFrame
+
+REPORT_PERIOD = 0.2
+
+
+class CameraNode(HierarchyNode):
+    """A thread of its own reads the driver, so that a slow camera delays nobody."""
+
+    config: CameraConfig
+
+    def __init__(self) -> None:
+        super().__init__("camera", CameraConfig)
+        config = self.config
+        images = qos.image(config.reliable_images)
+        depth_topic = "camera/aligned_depth_to_color/image_raw"
+        self._color = self.create_publisher(Image, "camera/color/image_raw", images)
+        self._depth = self.create_publisher(Image, depth_topic, images)
+        self._info = self.create_publisher(CameraInfo, "camera/color/camera_info", qos.SENSOR)
+        self._pose = self.create_publisher(PoseStamped, "camera/color/camera_pose", qos.LATCHED)
+        self._published_pose: Pose | None = None
+        self._source = CameraSource(
+            self.make_plugin("driver"), config.max_age, config.reconnect_period, self.now()
+        )
+        self._open = True
+        self._thread = threading.Thread(target=self._read, name="camera", daemon=True)
+        self._thread.start()
+        self.create_timer(REPORT_PERIOD, self._tell)
+
+    def close(self) -> None:
+        self._open = False
+        self._thread.join(2.0)
+        self._source.close()
+
+    def _read(self) -> None:
+        while self._open:
+            frame = self._source.poll(self.now())
+            if frame is not None:
+                self._publish(frame)
+            time.sleep(self.config.poll_period)
+
+    def _publish(self, frame: RgbdFrame) -> None:
+        stamp, name = frame.stamp, frame.frame_id
+        pose = frame.camera_pose
+        if not _same(pose, self._published_pose):
+            base = self.config.base_frame
+            self._pose.publish(conversions.pose_stamped(stamp, base, pose))
+            self._published_pose = pose
+        self._info.publish(conversions.camera_info_to_msg(frame.intrinsics, stamp, name))
+        self._color.publish(conversions.image_to_msg(frame.color, "rgb8", stamp, name))
+        millimetres = conversions.depth_to_millimetres(frame.depth)
+        self._depth.publish(conversions.image_to_msg(millimetres, "16UC1", stamp, name))
+
+    def _tell(self) -> None:
+        health = self._source.health(self.now())
+        if health.ok:
+            self.report("busy", phase="streaming", message=health.message)
+        else:
+            self.report("failed", level=StackStatus.ERROR, message=health.message)
+
+
+def _same(pose: Pose, other: Pose | None) -> bool:
+    return (
+        other is not None
+        and np.array_equal(pose.position, other.position)
+        and np.array_equal(pose.quaternion, other.quaternion)
+    )
+
+
+def main() -> None:
+    sys.exit(run(CameraNode))
+
+
+if __name__ == "__main__":
+    main()
