@@ -18,7 +18,7 @@ class ArmLink:
 
     Attributes:
         connected: Whether the driver may be used.
-        error: Why it may not, for a person.
+        error: Why it may not, for a person; empty before the first try has ended.
         state: The newest good reading, perhaps an old one.
         connections: How often a connection was made.
     """
@@ -26,7 +26,7 @@ class ArmLink:
     def __init__(self, driver: ArmDriver, max_age: float) -> None:
         self.driver = driver
         self.connected = False
-        self.error = "not connected yet"
+        self.error = ""
         self.state: ArmState | None = None
         self.connections = 0
         self._max_age = max_age

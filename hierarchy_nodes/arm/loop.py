@@ -89,7 +89,7 @@ class ArmLoop:
         self.chunks.tick(clock)
         try:
             if self.executor is None or not self.link.connected:
-                raise self._refuse(f"the arm is not there: {self.link.error}")
+                raise self._refuse(f"the arm is not there: {self.link.error or 'connecting'}")
             if frame != self.config.base_frame:
                 raise self._refuse(f"frame '{frame}', expected '{self.config.base_frame}'.")
             self.chunk_ages.add(now - chunk.stamp)
@@ -163,6 +163,8 @@ class ArmLoop:
         """State word, level and a line for a person."""
         if self._stopped is not None:
             return "stopped", WARN, self._stopped
+        if not self.link.connected and not self.link.error:
+            return "idle", OK, "connecting to the arm"
         if not self.link.connected:
             return "failed", ERROR, f"arm driver {self.config.driver}: {self.link.error}"
         if self.executor is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 
 import numpy as np
@@ -57,8 +58,8 @@ class ChunkTrajectory:
         if half > 0:
             area = self._integral(time + half) - self._integral(time - half)
             position = area / self._window
-            quaternion = slerp(
-                self._orientation(time - half / 2), self._orientation(time + half / 2), 0.5
+            quaternion = _middle(
+                self._orientation(time - half / 2), self._orientation(time + half / 2)
             )
         else:
             position, quaternion = self._position(time), self._orientation(time)
@@ -105,3 +106,11 @@ class ChunkTrajectory:
         if fraction == 0.0:
             return self._gripper[index]
         return (1 - fraction) * self._gripper[index] + fraction * self._gripper[index + 1]
+
+
+def _middle(first: Array, second: Array) -> Array:
+    """Halfway between two orientations: there the normalised sum is the slerp."""
+    if first is second:
+        return first
+    total = first + second if float(first @ second) >= 0 else first - second
+    return total / math.sqrt(float(total @ total))
