@@ -16,7 +16,7 @@ from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from hierarchy_nodes import parameters, qos
+from hierarchy_nodes import environment, parameters, qos
 from hierarchy_nodes.conversions import time_to_msg
 from hierarchy_nodes.errors import HierarchyError
 
@@ -147,6 +147,11 @@ def run(
 
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
+    try:
+        environment.prepare()
+    except HierarchyError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return 2
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = make()

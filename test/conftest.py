@@ -7,9 +7,12 @@ import pytest
 # Before any import of rclpy. Domains above 101 collide with Linux's ephemeral ports.
 os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ.setdefault("MUJOCO_GL", "egl")
 
 from graph import Graph  # noqa: E402 - reads the environment set above
+
+from hierarchy_nodes import environment  # noqa: E402
+
+environment.prepare()
 
 
 @pytest.fixture

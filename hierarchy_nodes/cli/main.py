@@ -26,17 +26,16 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="hierarchy", description="Talk to a robot arm.")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     chosen = argv[0] if argv and argv[0] in COMMANDS else None
-    prepare()
-    for name, text in COMMANDS.items():
-        subparser = subparsers.add_parser(name, help=text, description=text)
-        if name == chosen:
-            module = import_module(f"hierarchy_nodes.cli.{name}")
-            module.add_arguments(subparser)
-    arguments = parser.parse_args(argv)
     try:
+        prepare()
+        for name, text in COMMANDS.items():
+            subparser = subparsers.add_parser(name, help=text, description=text)
+            if name == chosen:
+                import_module(f"hierarchy_nodes.cli.{name}").add_arguments(subparser)
+        arguments = parser.parse_args(argv)
         return int(import_module(f"hierarchy_nodes.cli.{arguments.command}").run(arguments))
     except HierarchyError as error:
-        print(f"hierarchy {arguments.command}: {error}", file=sys.stderr)
+        print(f"hierarchy {chosen}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
