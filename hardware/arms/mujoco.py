@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from dataclasses import dataclass
@@ -45,7 +46,6 @@ class MujocoArm(ArmDriver):
         self._states: zmq.Socket[bytes] | None = None
         self._commands: zmq.Socket[bytes] | None = None
         self._newest: ArmState | None = None
-        self._heard = 0.0
 
     @property
     def capabilities(self) -> ArmCapabilities:
@@ -93,21 +93,20 @@ class MujocoArm(ArmDriver):
     def _drain(self) -> None:
         """Take the newest reading, if one came."""
         assert self._states is not None
-        try:
+        with contextlib.suppress(zmq.Again):
             self._newest = protocol.unpack_state(self._states.recv(zmq.NOBLOCK))
-            self._heard = time.monotonic()
-        except zmq.Again:
-            pass
 
-    def _check(self) -> None:
-        if self._states is None:
+    def _check(self) -> ArmState:
+        """The newest reading of a cell that lives."""
+        if self._states is None or self._newest is None:
             raise DriverError(f"Arm: not connected to cell '{self.options.cell}'.")
         self._drain()
-        silent = time.monotonic() - self._heard
+        silent = time.time() - self._newest.stamp
         if silent > GONE:
             raise DriverError(
                 f"Arm: cell '{self.options.cell}' is gone, silent for {silent:.1f} s."
             )
+        return self._newest
 
     def read_state(self, max_age: float = 0.1) -> ArmState:
         """The newest reading.
@@ -117,9 +116,7 @@ class MujocoArm(ArmDriver):
             DriverError: Not connected, or the cell is gone.
         """
         with self._lock:
-            self._check()
-            state = self._newest
-        assert state is not None
+            state = self._check()
         age = time.time() - state.stamp
         if age > max_age:
             raise StaleReadError(f"Arm of cell '{self.options.cell}'", age, max_age)

@@ -24,6 +24,10 @@ BRAKING = 5.0  # the servo may follow (and brake) this much harder than max_acce
 FINGER_SPEED = 0.1  # metres per second and finger
 
 
+def _clip(value: float, low: float, high: float) -> float:
+    return low if value < low else high if value > high else value
+
+
 class Cell:
     """One arm, one table, `scene` on it; time moves only in :meth:`step`.
 
@@ -115,12 +119,13 @@ class Cell:
     def arm_state(self) -> ArmState:
         """The measured arm; the stamp is simulated time."""
         data = self.data
-        opening = data.qpos[self._fingers].sum() / self.capabilities.gripper_width
+        left, right = data.qpos[self._fingers].tolist()
+        opening = (left + right) / self.capabilities.gripper_width
         return ArmState(
             self.time,
             data.qpos[self._q].copy(),
             data.qvel[self._v] * self._scale,
-            float(np.clip(opening, 0.0, 1.0)),
+            _clip(opening, 0.0, 1.0),
         )
 
     def command(self, command: JointCommand) -> JointCommand:
@@ -185,22 +190,24 @@ class Cell:
         moving = age < EXTRAPOLATION
         ahead = min(age, EXTRAPOLATION) * self._scale
         for k, (hardest, fastest) in enumerate(self._limits):
-            forward = self._forward[k]
-            error = self._goal[k] + (forward * ahead if forward else 0.0) - self._reference[k]
-            gap = abs(error)
+            forward, speed = self._forward[k], self._speed[k]
+            error = self._goal[k] - self._reference[k]
+            if forward:
+                error += forward * ahead
+            elif not error and not speed:
+                self._control[k] = self._reference[k]
+                continue
             # Never faster than what can still be braked before the target.
-            wanted = math.copysign(min(gap / dt, math.sqrt(2 * hardest * gap)), error)
+            wanted = math.copysign(min(abs(error) / dt, math.sqrt(2 * hardest * abs(error))), error)
             if moving:
                 wanted += forward
-            speed = self._speed[k]
-            change = hardest * dt
-            speed = max(speed - change, min(speed + change, wanted))
-            speed = max(-fastest, min(fastest, speed))
+            speed = _clip(wanted, speed - hardest * dt, speed + hardest * dt)
+            speed = _clip(speed, -fastest, fastest)
             self._speed[k] = speed
             self._reference[k] += speed * dt
             self._control[k] = self._reference[k] + self._lead[k] * speed
         step = FINGER_SPEED * dt
-        self._finger_reference += min(step, max(-step, self._finger_goal - self._finger_reference))
+        self._finger_reference += _clip(self._finger_goal - self._finger_reference, -step, step)
         self._control[-2:] = (self._finger_reference, self._finger_reference)
         self.data.ctrl[:] = self._control
 
