@@ -107,6 +107,19 @@ def test_follows_a_line_and_a_turn_within_5_mm_and_2_degrees():
     assert np.rad2deg(report.angle_max) < 2.0
 
 
+def test_the_simulated_arm_follows_as_closely():
+    from hardware.cell.cell import Cell
+    from hardware.cell.tasks import sample
+
+    cell = Cell(sample("place", 1)[0])
+    try:
+        report = measure_tracking(cell)
+    finally:
+        cell.close()
+    assert report.position_max < 5e-3
+    assert np.rad2deg(report.angle_max) < 2.0
+
+
 def test_a_far_target_is_approached_within_all_limits():
     bench = Bench()
     bench.submit([0.65, 0.3, 0.1], seconds=0.01)
