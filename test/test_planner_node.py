@@ -80,7 +80,7 @@ def test_answers_and_plans(stack):
 
     # A real plan, which nobody follows here.
     before = len(stack.plans)
-    handle, future = client.send("put the red block on the blue plate", time_limit=60.0)
+    _, future = client.send("put the red block on the blue plate", time_limit=60.0)
     plan = stack.wait_for(lambda: next((p for _, p in stack.plans[before:] if p.path), None), 20)
     assert plan.interaction == "place"
     assert plan.subtask == "put the red block on the blue plate"
