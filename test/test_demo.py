@@ -182,6 +182,11 @@ def test_report_numbers(bag):
     assert [p["phase"] for p in phases] == ["approach", "carry"]
     assert [p["seconds"] for p in phases] == pytest.approx([1.0, 1.0], abs=0.02)
     assert report.versions()["python"]
+    line.statuses.pop("controller")
+    assert report.phases(line, START + 3.1) == []
+    line.statuses["controller"] = timeline.Series()
+    line.statuses["controller"].add(START + 2, timeline.Status("controller", "idle", "", 0, ""))
+    assert report.phases(line, START + 3.1) == []
 
 
 def test_video_plays_in_every_browser(bag, tmp_path):

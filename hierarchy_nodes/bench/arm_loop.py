@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -22,7 +21,8 @@ SPIN_UP = 0.4  # seconds of motion before each stop
 STOP_TARGET = Target("p99", 20.0)
 LOOP_TARGET = Target("p99", 2.0)
 CORRECTION_TARGET = Target("p99", 150.0)
-WORDS = ("wait", "go on")
+PAUSES = ("wait", "go on")  # of a moving arm
+NUDGES = ("two centimetres left", "two centimetres right")  # of a resting one
 Progress = Callable[[str, int, int], None]
 
 
@@ -79,31 +79,47 @@ def measure_loop(client: StackClient, log: Path, seconds: float, told: Progress)
     return measurement("arm loop: period error", errors, "ms", LOOP_TARGET, note)
 
 
-def measure_correction(client: StackClient, log: Path, count: int, told: Progress) -> Measurement:
-    """Type "wait" and "go on" in turn while the arm moves evenly."""
+def measure_correction(
+    client: StackClient, log: Path, count: int, told: Progress
+) -> list[Measurement]:
+    """Type what the arm node itself answers, and what goes through the controller, in turns."""
     circle = CircleDriver(client.node)
     client.wait(lambda: circle.fresh, 20, "The arm told no state")
     client.wait(lambda: client.listeners("correction/text"), 20, "Nobody listens to corrections")
+    client.spin(1.0)
+    nudges = _say_in_turn(client, NUDGES, 1.2, count, told)
     circle.moving = True
     client.spin(2.0)
-    said: list[float] = []
-    random = np.random.default_rng(0)
-    for number in range(count):
-        said.append(time.time())
-        client.say(WORDS[number % 2])
-        client.spin(0.5 + float(random.uniform(0, 1 / RATE_HZ)))
-        told("correction", number + 1, count)
+    pauses = _say_in_turn(client, PAUSES, 0.5, count, told)
     circle.moving = False
     found = probe.read_log(log)
-    delays = analysis.change_delays(found, tool_positions(found), said)
-    unseen = count - len(delays)
-    note = f'"{WORDS[0]}" and "{WORDS[1]}" in turn; {unseen} of {count} not to be told from ripple'
-    name = "correction: typed to first changed command at the driver"
-    return measurement(name, delays, "ms", CORRECTION_TARGET, note)
+    tools = tool_positions(found)
+    rows = []
+    for (first, second), said in ((NUDGES, nudges), (PAUSES, pauses)):
+        delays = analysis.change_delays(found, tools, said)
+        unseen = count - len(delays)
+        note = f"typed in turn with '{second}'; {unseen} of {count} not to be told from ripple"
+        name = f"correction: '{first}' to the first changed command at the driver"
+        rows.append(measurement(name, delays, "ms", CORRECTION_TARGET, note))
+    return rows
+
+
+def _say_in_turn(
+    client: StackClient, words: tuple[str, str], pause: float, count: int, told: Progress
+) -> list[float]:
+    """When each was said; `pause` seconds and a random part of the loop's period between them."""
+    random = np.random.default_rng(0)
+    said = []
+    for number in range(count):
+        said.append(time.time())
+        client.say(words[number % 2])
+        client.spin(pause + float(random.uniform(0, 1 / RATE_HZ)))
+        told(f"correction '{words[0]}'", number + 1, count)
+    return said
 
 
 def tool_positions(log: probe.Log) -> Array:
     """``(N, 3)`` tool position of each command, metres."""
     kinematics = Kinematics()
-    rows: Sequence[Any] = log.of(probe.COMMAND)["positions"]
+    rows = log.of(probe.COMMAND)["positions"]
     return np.array([kinematics.forward(row).position for row in rows]).reshape(-1, 3)

@@ -62,7 +62,7 @@ def _on_stack(
                 found["chunk"] = chunks.measure(stack, client, count, told)
                 client.spin(2.0)  # the arm comes to rest at home
             if "correction" in names:
-                found["correction"] = [arm_loop.measure_correction(client, log, count, told)]
+                found["correction"] = arm_loop.measure_correction(client, log, count, told)
             if "loop" in names:
                 found["loop"] = [arm_loop.measure_loop(client, log, seconds, told)]
             if "stop" in names:

@@ -15,6 +15,7 @@ from hierarchy_interfaces.action import ExecuteTask
 from hierarchy_interfaces.msg import Correction, StackStatus
 from rclpy.action import ActionClient
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 
 from hierarchy_nodes import qos
@@ -45,7 +46,8 @@ class StackClient:
     """
 
     def __init__(self, namespace: str = "", tick: Callable[[], None] | None = None) -> None:
-        rclpy.init(args=[])
+        # Signals end the caller, which then still needs the context to cancel its task.
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         self.node = rclpy.create_node("operator", namespace=namespace)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)

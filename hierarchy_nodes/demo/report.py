@@ -49,10 +49,11 @@ def phases(line: Timeline, end: float) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for time, status in zip(series.times, series.values, strict=True):
         name = status.phase
-        if time < began or (found and found[-1]["phase"] == name):
+        # Between two chunks the controller may have no word for what it does.
+        if time < began or not name or (found and found[-1]["phase"] == name):
             continue
         found.append({"phase": name, "start": time})
-    ends = [item["start"] for item in found[1:]] + [max(end, began)]
+    ends = [*(item["start"] for item in found[1:]), end][: len(found)]
     return [
         {
             "phase": item["phase"],
@@ -60,7 +61,6 @@ def phases(line: Timeline, end: float) -> list[dict[str, Any]]:
             "seconds": round(max(0.0, until - item["start"]), 2),
         }
         for item, until in zip(found, ends, strict=True)
-        if item["phase"]
     ]
 
 
