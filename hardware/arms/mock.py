@@ -117,7 +117,7 @@ class MockArm(ArmDriver):
 
     def inject_stale(self) -> None:
         """Measure nothing new from now on."""
-        self._stale_at = 0.0
+        self._stale_at = time.time()
 
     def place(self, positions: Array) -> None:
         """Put the joints elsewhere, as if somebody had pushed the arm."""
