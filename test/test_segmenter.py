@@ -194,6 +194,28 @@ def test_goal_does_not_wander_when_it_is_partly_covered():
         assert np.linalg.norm(segment.centroid - [0.45, -0.1, 0.006]) < 0.006
 
 
+def test_put_on_a_thing_of_its_own_colour():
+    """Block and plate grow together in the image; the depth still tells that the block is there."""
+
+    def scene(k):
+        return [plate(0.45, -0.1, RED), Box(tuple(tool(k)), (0.04, 0.04, 0.04), RED)]
+
+    def tool(k):
+        return np.array([0.45, -0.1, 0.032 + 0.01 * max(0, 8 - k)])
+
+    def robot(k):
+        return robot_at(0.0, tool(k), gripper=0.5)
+
+    top = (0.45, -0.1, 0.132)
+    segmenter, start_segments = start(scene(0), (Role.TARGET, "block", top), robot=robot(0))
+    assert not start_segments.segments[0].lost
+    (segments, _) = follow(segmenter, map(scene, range(1, 25)), robot=robot)[-1]
+    (segment,) = segments.segments
+    assert not segment.lost
+    assert 0.4 < segment.health < 0.9
+    assert np.linalg.norm(segment.centroid - tool(24)) < 0.01
+
+
 def test_parted_by_something_in_front_is_still_one():
     bar = Box((0.45, 0.0, 0.02), (0.03, 0.2, 0.04), BLUE)
     post = Box((0.55, 0.0, 0.08), (0.03, 0.04, 0.16), GREEN)

@@ -133,7 +133,12 @@ class DepthSegmenter(SegmenterBackend):
         if thing.lost:
             thing.health = 0.0
             return
-        covered, _, _ = thing.visibility(frame)
+        covered, agrees, _ = thing.visibility(frame)
+        if agrees > 0.6:
+            # On a thing of its own colour it has no cluster, but it is where it was.
+            thing.seen_at, thing.gone_since = frame.stamp, None
+            thing.health += blend * (0.7 - thing.health)
+            return
         if thing.held:
             covered = 1.0
         since = frame.stamp - thing.seen_at
