@@ -44,7 +44,7 @@ class Route:
         self.line: Line | None = None
         self._speeds = speeds
         self._next = 0
-        self._s = self._v = 0.0
+        self._s = self._v = self._passed = 0.0
 
     @property
     def index(self) -> int:
@@ -80,7 +80,7 @@ class Route:
         """From `pose`, at rest, through the waypoints that remain."""
         self._next = self.index
         self.line = self._make_line(pose) if self._next < len(self.waypoints) else None
-        self._s = self._v = 0.0
+        self._s = self._v = self._passed = 0.0
 
     def arrive(self) -> Waypoint:
         """Leave the line at its end; the waypoint there."""
@@ -98,7 +98,10 @@ class Route:
         if seconds > 0:
             way, rate = self.line.advance(self._s, self._v, np.array([0.0, seconds]))
             self._s, self._v = float(way[1]), float(rate[1])
-        measured, error = self.line.nearest(tool, self._s, 0.15)
+        # Never backwards: a line that returns the way it came would be mistaken for its way there.
+        window = min(self._s - self._passed, 0.15)
+        measured, error = self.line.nearest(tool, self._s, window)
+        self._passed = max(self._passed, measured)
         if self._s > measured + LEAD:
             self._s, self._v = measured + LEAD, self._v * 0.5
         return measured, error
@@ -165,7 +168,7 @@ class Route:
         if self.line is None:
             return
         start, before, speed = self.line.pose(self._s), self.line.direction(self._s), self._v
-        self._next, self._s = index, 0.0
+        self._next, self._s, self._passed = index, 0.0, 0.0
         self.line = self._make_line(start)
         self._v = speed * max(0.0, float(before @ self.line.direction(0.0)))
 

@@ -1,0 +1,184 @@
+"""Success over many seeded episodes: which episodes, run where, and what is reported."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from hardware.cell.tasks import AXES, FAMILIES
+from hierarchy_nodes.errors import ConfigError, UnknownNameError
+from hierarchy_nodes.learning.statistics import grouped, latency, machine, share
+
+# Kept for the final comparison; nothing of ours is trained, tuned or evaluated on them.
+RESERVED_SEED = 900_000
+SUITES = (*FAMILIES, "basic", "axes")
+# Planner, segmenter and controller of each policy.
+POLICIES = {"classical": ("classical", "depth", "path_follower")}
+
+
+@dataclass(frozen=True)
+class EpisodeSpec:
+    """One episode: which task, and who is to do it."""
+
+    index: int
+    family: str
+    axis: str
+    seed: int
+    policy: str = "classical"
+    time_limit: float = 120.0
+    max_attempts: int = 3
+
+
+@dataclass
+class EpisodeResult:
+    """How it went.
+
+    Attributes:
+        success: In the referee's eyes.
+        reason: The referee's, or what broke.
+        claimed: What the stack itself thought.
+        code, message: The stack's own error, if any.
+        duration: Seconds of simulated (in-process) or real time (through ROS).
+        latencies: Seconds of each call, by part.
+    """
+
+    index: int
+    seed: int
+    family: str
+    axis: str
+    instruction: str = ""
+    success: bool = False
+    reason: str = ""
+    claimed: bool = False
+    code: str = "NONE"
+    message: str = ""
+    attempts: int = 0
+    duration: float = 0.0
+    wall: float = 0.0
+    latencies: dict[str, list[float]] = field(default_factory=dict)
+
+
+Runner = Callable[[EpisodeSpec], EpisodeResult]
+
+
+def episodes(
+    suite: str, count: int, seed: int, policy: str = "classical", final: bool = False
+) -> list[EpisodeSpec]:
+    """The episodes of a suite: episode i has seed ``seed + i``, whatever the policy.
+
+    Raises:
+        UnknownNameError: No such suite or policy.
+        ConfigError: No episodes, or seeds in the reserved range without `final`.
+    """
+    if suite not in SUITES:
+        raise UnknownNameError("suite", suite, SUITES)
+    if policy not in POLICIES:
+        raise UnknownNameError("policy", policy, POLICIES)
+    if count < 1 or seed < 0:
+        raise ConfigError(f"episodes must be at least 1 and the seed 0, got {count} and {seed}.")
+    if seed + count > RESERVED_SEED and not final:
+        raise ConfigError(
+            f"seeds {seed} to {seed + count - 1} reach into the reserved range from "
+            f"{RESERVED_SEED}, which no training, tuning or evaluation of ours uses. "
+            "For the final comparison, and only for that, add --final."
+        )
+    return [_episode(suite, i, seed + i, policy) for i in range(count)]
+
+
+def _episode(suite: str, index: int, seed: int, policy: str) -> EpisodeSpec:
+    family, axis = suite, "basic"
+    if suite == "basic":
+        family = FAMILIES[index % len(FAMILIES)]
+    elif suite == "axes":
+        axis = AXES[index % len(AXES)]
+        family = FAMILIES[index // len(AXES) % len(FAMILIES)]
+    return EpisodeSpec(index, family, axis, seed, policy)
+
+
+def guarded(runner: Runner, spec: EpisodeSpec) -> EpisodeResult:
+    """`runner` on `spec`; what breaks counts as a failure and says where."""
+    begin = time.perf_counter()
+    try:
+        result = runner(spec)
+    except Exception as error:  # noqa: BLE001 - one broken episode must not end a long run
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(last.filename).name}:{last.lineno}"
+        result = EpisodeResult(spec.index, spec.seed, spec.family, spec.axis)
+        result.reason = f"crashed: {type(error).__name__}: {error} ({where})"
+        result.code = "INTERNAL"
+    result.wall = time.perf_counter() - begin
+    return result
+
+
+def run_in_process(specs: list[EpisodeSpec], workers: int, progress: bool) -> list[EpisodeResult]:
+    """All episodes, each in one of `workers` processes."""
+    from hierarchy_nodes.learning.episode import run_episode
+
+    if workers <= 1:
+        return _collect((guarded(run_episode, s) for s in specs), len(specs), progress)
+    # One thread each: the processes already fill the cores.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # A forked OpenGL context is broken.
+    pool = ProcessPoolExecutor(min(workers, len(specs)), mp_context=get_context("spawn"))
+    with pool:
+        futures = [pool.submit(guarded, run_episode, spec) for spec in specs]
+        return _collect((f.result() for f in as_completed(futures)), len(specs), progress)
+
+
+def run_in_turn(specs: list[EpisodeSpec], runner: Runner, progress: bool) -> list[EpisodeResult]:
+    """All episodes one after the other with `runner`."""
+    return _collect((guarded(runner, spec) for spec in specs), len(specs), progress)
+
+
+def _collect(results: Iterable[EpisodeResult], total: int, progress: bool) -> list[EpisodeResult]:
+    done: list[EpisodeResult] = []
+    with tqdm(total=total, unit="episode", disable=not progress) as bar:
+        for result in results:
+            done.append(result)
+            bar.update()
+            bar.set_postfix_str(f"{sum(r.success for r in done)}/{len(done)} done")
+    return sorted(done, key=lambda r: r.index)
+
+
+def summarise(results: list[EpisodeResult], **about: Any) -> dict[str, Any]:
+    """The figures of a run, ready for JSON; `about` says what was run."""
+    parts: dict[str, list[float]] = {"planner": [], "segmenter": [], "controller": []}
+    for result in results:
+        for name, seconds in result.latencies.items():
+            parts.setdefault(name, []).extend(seconds)
+    failures = [
+        {k: v for k, v in asdict(r).items() if k not in ("latencies", "success")}
+        for r in results
+        if not r.success
+    ]
+    rows = [{k: v for k, v in asdict(r).items() if k != "latencies"} for r in results]
+    return {
+        **about,
+        **share(sum(r.success for r in results), len(results)),
+        "interval_method": "Clopper-Pearson, 95%",
+        "claimed_but_failed": sum(r.claimed and not r.success for r in results),
+        "per_family": grouped((r.family, r.success) for r in results),
+        "per_axis": grouped((r.axis, r.success) for r in results),
+        "latency_ms": {name: latency(seconds) for name, seconds in parts.items()},
+        "failures": failures,
+        "machine": machine(),
+        "results": rows,
+    }
+
+
+def write(summary: dict[str, Any], path: Path) -> None:
+    """`summary` as JSON, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(path.name + ".part")
+    draft.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    draft.replace(path)

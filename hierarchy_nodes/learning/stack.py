@@ -1,0 +1,224 @@
+"""The whole stack in one process on simulated time: what evaluation and training run.
+
+The same cores as the nodes, at the same rates, with the same information: camera frames and the
+measured arm. Nothing here asks the simulator where things are.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from hardware.cell.cell import Cell
+from hierarchy_nodes.arm.config import ArmConfig
+from hierarchy_nodes.arm.executor import ChunkExecutor
+from hierarchy_nodes.arm.kinematics import Kinematics
+from hierarchy_nodes.controller.base import CONTROLLERS
+from hierarchy_nodes.controller.config import ControllerConfig
+from hierarchy_nodes.controller.supervisor import Job, Report, Supervisor
+from hierarchy_nodes.errors import ChunkRejected
+from hierarchy_nodes.planner.base import PLANNERS
+from hierarchy_nodes.planner.config import PlannerConfig
+from hierarchy_nodes.planner.executive import NEEDED, Executive
+from hierarchy_nodes.planner.task import Job as PlannerJob
+from hierarchy_nodes.planner.task import Outcome, PlanJob
+from hierarchy_nodes.registry import Registry
+from hierarchy_nodes.segmenter.base import SEGMENTERS
+from hierarchy_nodes.types import ActionChunk, Plan, RgbdFrame, RobotState, Segments
+
+CONTROL_PERIOD = 1 / 125
+CONTROLLER_PERIOD = 1 / 20
+CAMERA_PERIOD = 1 / 15
+# Frames kept for a plan that is drawn on an older one.
+_KEPT_FRAMES = 30
+
+
+@dataclass(frozen=True)
+class StackOptions:
+    """Which backends, and how late each of their answers comes (simulated seconds)."""
+
+    planner: str = "classical"
+    segmenter: str = "depth"
+    controller: str = "path_follower"
+    planner_latency: float = 0.1
+    camera_latency: float = 0.03
+    segmenter_latency: float = 0.05
+    controller_latency: float = 0.01
+
+
+@dataclass
+class Latencies:
+    """Wall-clock seconds of every call."""
+
+    planner: list[float] = field(default_factory=list)
+    segmenter: list[float] = field(default_factory=list)
+    controller: list[float] = field(default_factory=list)
+
+    def timed(self, name: str, begin: float) -> None:
+        getattr(self, name).append(time.perf_counter() - begin)
+
+
+class InProcessStack:
+    """Camera, segmenter, controller and arm of one cell, stepped on simulated time.
+
+    Args:
+        cell: Stepped by nobody else.
+        options: Backends and latencies.
+
+    Attributes:
+        executive: Runs tasks, as in the planner node.
+        report: What the controller last said.
+        rejected: Chunks that the arm refused.
+        latencies: What the calls really took.
+        watchers: Called after every control period.
+    """
+
+    def __init__(self, cell: Cell, options: StackOptions) -> None:
+        self.cell, self.options = cell, options
+        self.kinematics = Kinematics()
+        self.executor = ChunkExecutor(ArmConfig(), self.kinematics, cell.capabilities)
+        self._planner = _make(PLANNERS, options.planner)
+        self.executive = Executive(self._planner, PlannerConfig(), self)
+        self._segmenter = _make(SEGMENTERS, options.segmenter)
+        self._core = Supervisor(_make(CONTROLLERS, options.controller), ControllerConfig())
+        self.latencies = Latencies()
+        self.report = Report("idle", "")
+        self.rejected = 0
+        self.watchers: list[Callable[[InProcessStack], None]] = []
+        self._frames: deque[tuple[RgbdFrame, RobotState]] = deque(maxlen=_KEPT_FRAMES)
+        self._plan: Plan | None = None
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = 0
+        self._next_camera = self._next_controller = cell.time
+
+    @property
+    def time(self) -> float:
+        return self.cell.time
+
+    def robot(self) -> RobotState:
+        """The measured arm."""
+        state = self.cell.arm_state()
+        tool = self.kinematics.forward(state.positions)
+        return RobotState(state.stamp, state.positions, state.velocities, state.gripper, tool)
+
+    def execute(self, instruction: str, time_limit: float, max_attempts: int) -> Outcome:
+        """Do a task to its end."""
+        outcomes: list[Outcome] = []
+        self.executive.start(instruction, self.time, outcomes.append, time_limit, max_attempts)
+        self.run(time_limit + 5.0, lambda: bool(outcomes))
+        return outcomes[0]
+
+    def publish(self, plan: Plan) -> None:
+        """The executive's port: everybody gets `plan`."""
+        self._plan = plan if plan.path and plan.prompts else None
+        self._core.plan(plan, self.time)
+        self.executor.set_validity(plan.plan_id, plan.valid_until)
+        if self._plan is not None and self._frames:
+            frame, robot = min(self._frames, key=lambda pair: abs(pair[0].stamp - plan.stamp))
+            begin = time.perf_counter()
+            segments = self._segmenter.reset(plan, frame, robot)
+            self.latencies.timed("segmenter", begin)
+            self._deliver(segments)
+
+    def ask(self, job: PlannerJob) -> None:
+        """The executive's port: let the backend plan or check."""
+        begin = time.perf_counter()
+        self._after(self.options.planner_latency, self._answer(job))
+        self.latencies.timed("planner", begin)
+
+    def _answer(self, job: PlannerJob) -> Callable[[], None]:
+        core, ticket = self.executive, job.ticket
+        if not isinstance(job, PlanJob):
+            done = self._planner.verify(job.plan, job.frame, job.robot)
+            return lambda: core.verified(ticket, done, self.time)
+        try:
+            plan = self._planner.plan(job.request)
+        except Exception as error:  # noqa: BLE001 - as in the node: the executive decides
+            failure = error
+            return lambda: core.plan_failed(ticket, failure, self.time)
+        return lambda: core.planned(ticket, plan, self.time)
+
+    def tick(self) -> None:
+        """One control period: everything that is due, then the arm, then the world."""
+        now = self.time
+        while self._events and self._events[0][0] <= now:
+            self._events.pop(0)[2]()
+        if now >= self._next_camera - 1e-9:
+            self._next_camera += CAMERA_PERIOD
+            frame, robot = self.cell.capture(), self.robot()
+            self._after(self.options.camera_latency, lambda: self._on_frame(frame, robot))
+        if now >= self._next_controller - 1e-9:
+            self._next_controller += CONTROLLER_PERIOD
+            self._control(now)
+        self.cell.command(self.executor.step(now, self.cell.arm_state()))
+        self.cell.step(CONTROL_PERIOD)
+        for watcher in self.watchers:
+            watcher(self)
+
+    def run(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
+        """Tick for `seconds` or until a condition holds; whether it did."""
+        end = self.time + seconds
+        while self.time < end:
+            if until():
+                return True
+            self.tick()
+        return until()
+
+    def _on_frame(self, frame: RgbdFrame, robot: RobotState) -> None:
+        self._frames.append((frame, robot))
+        self._core.frame(frame)
+        self.executive.see(frame, self.time)
+        if self._plan is not None:
+            begin = time.perf_counter()
+            segments = self._segmenter.track(frame, robot)
+            self.latencies.timed("segmenter", begin)
+            self._deliver(segments)
+
+    def _deliver(self, segments: Segments) -> None:
+        self._after(self.options.segmenter_latency, lambda: self._core.segments(segments))
+
+    def _control(self, now: float) -> None:
+        robot = self.robot()
+        self._core.robot(robot)
+        self.executive.feel(robot)
+        self._act(now)
+        for node in NEEDED:
+            if node != "controller":
+                self.executive.hear(node, now, "busy")
+        report = self.report
+        self.executive.hear("controller", now, report.state, report.plan_id, report.message)
+        self.executive.tick(now)
+
+    def _act(self, now: float) -> None:
+        prepared = self._core.prepare(now)
+        if not isinstance(prepared, Job):
+            self.report = prepared
+            return
+        begin = time.perf_counter()
+        step = self._core.run(prepared)
+        if step.chunk is not None:
+            self.latencies.timed("controller", begin)
+        self.report = self._core.describe(prepared, step)
+        chunk = step.chunk
+        if chunk is not None:
+            self._after(self.options.controller_latency, lambda: self._submit(chunk))
+
+    def _submit(self, chunk: ActionChunk) -> None:
+        try:
+            self.executor.submit(chunk, self.time)
+        except ChunkRejected:
+            # As on the real arm: it holds, and the controller finds itself stuck.
+            self.rejected += 1
+
+    def _after(self, seconds: float, action: Callable[[], None]) -> None:
+        self._count += 1
+        self._events.append((self.time + seconds, self._count, action))
+        self._events.sort(key=lambda event: event[:2])
+
+
+def _make(registry: Registry, name: str) -> Any:
+    found = registry.get(name)
+    return found(found.Options())
