@@ -15,7 +15,7 @@ class CameraConfig:
     reliable_images: bool = param(False, "Publish images with reliable delivery")
     base_frame: str = param("base_link", "Frame in which the camera's pose is given")
     max_age: float = param(
-        0.5, "A camera without a newer frame than this has stopped", unit="s", low=0.05, high=10.0
+        1.0, "A camera without a newer frame than this has stopped", unit="s", low=0.05, high=10.0
     )
     reconnect_period: float = param(
         1.0, "Time between attempts to reach a camera again", unit="s", low=0.1, high=60.0
