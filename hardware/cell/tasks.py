@@ -271,7 +271,7 @@ class _Draft:
         target = self.target
         if target.shape == "drawer":
             side = -1 if target.position[1] > 0 else 1
-            twin = self._add("drawer", target.color, opening=0.3 * target.opening, side=side)
+            twin = self._add("drawer", target.color, side=side)
         else:
             twin = self._add(target.shape, target.color)
         if twin is None:
