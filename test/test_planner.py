@@ -69,11 +69,11 @@ def points_of(plan, frame):
 # -- naming -----------------------------------------------------------------------------------
 
 
-def test_names_on_thirty_scenes():
+def test_names_on_scenes_of_all_families():
     """Every thing of the standard families is seen, and is called what it is."""
     right = total = 0
     wrong = []
-    for seed in range(30):
+    for seed in range(2 * len(FAMILIES)):
         scene, _ = sample(FAMILIES[seed % len(FAMILIES)], 300 + seed)
         things = see(*looked_at(scene))
         for spec in scene.objects:
@@ -84,7 +84,7 @@ def test_names_on_thirty_scenes():
             else:
                 wrong.append((seed, spec.name, near.label))
     print(f"named right: {right} of {total}; wrong: {wrong}")
-    assert right / total > 0.93, wrong
+    assert right / total > 0.95, wrong
 
 
 def _visible(spec):
@@ -198,7 +198,7 @@ def test_place_path():
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_has_a_plan_within_reach(family):
-    for seed in range(400, 403):
+    for seed in range(400, 402):
         scene, task = sample(family, seed)
         picture = looked_at(scene)
         backend = planner()

@@ -19,7 +19,7 @@ from hierarchy_nodes.planner.config import PlannerConfig
 from hierarchy_nodes.planner.executive import Executive, empty_plan
 from hierarchy_nodes.planner.task import Job, Outcome, Phase, PlanJob
 from hierarchy_nodes.subscribers import FrameSubscriber, RobotSubscriber
-from hierarchy_nodes.types import LanguageMotion, Observation, Plan, RgbdFrame
+from hierarchy_nodes.types import Observation, Plan, RgbdFrame
 from hierarchy_nodes.worker import LatestWorker
 
 
@@ -133,9 +133,8 @@ class PlannerNode(HierarchyNode):
 
     def _on_status(self, message: msg.StackStatus) -> None:
         if message.node != "planner":
-            self._core.hear(
-                message.node, self.now(), message.state, message.plan_id, message.message
-            )
+            m = message
+            self._core.hear(m.node, self.now(), m.state, m.plan_id, m.message)
 
     def _on_stop(self, message: msg.StopState) -> None:
         self._core.stop(message.stopped, message.reason, self.now())
@@ -163,10 +162,8 @@ class PlannerNode(HierarchyNode):
 
     def _tell(self) -> None:
         task, last = self._core.task, self._status
-        if task is None:
-            state, phase, plan_id = self._ended[0], "", ""
-            text = self._ended[1]
-        else:
+        (state, text), phase, plan_id = self._ended, "", ""
+        if task is not None:
             state = "stopped" if task.phase == Phase.STOPPED else "busy"
             phase, text = str(task.phase), task.subtask
             plan_id = task.plan.plan_id if task.plan else ""
@@ -189,10 +186,9 @@ class PlannerNode(HierarchyNode):
     def _say_motion(self) -> None:
         task, robot = self._core.task, self._robot.state
         plan = task.plan if task is not None and task.phase == Phase.EXECUTING else None
-        motion: LanguageMotion | None = None
+        motion = None
         if plan is not None and robot is not None:
-            observation = Observation(self.now(), robot, plan, self._frame)
-            motion = self._backend.motion(observation)
+            motion = self._backend.motion(Observation(self.now(), robot, plan, self._frame))
         self._motion = motion.text if motion is not None else ""
         if motion is not None:
             self._motions.publish(conversions.motion_to_msg(motion))

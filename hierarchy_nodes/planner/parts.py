@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from hierarchy_nodes.planner.shapes import merge
 from hierarchy_nodes.segmenter.clusters import Cluster
@@ -58,12 +59,24 @@ def board(cabinet: Cluster) -> tuple[Array, Array, Array]:
     The top alone: what is seen of the box inside often has the cabinet's colour as well.
     """
     flat = cabinet.points[cabinet.points[:, 2] > np.percentile(cabinet.points[:, 2], 99) - 0.008]
-    _, _, degrees = cv2.minAreaRect(np.ascontiguousarray(flat[:, :2], dtype=np.float32))
+    flat = _largest_patch(flat[:, :2])
+    _, _, degrees = cv2.minAreaRect(flat)
     angles = np.radians(degrees) + np.arange(4) * np.pi / 2
     axes = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    low, high = np.percentile(flat[:, :2] @ axes[:2].T, [1, 99], axis=0)
+    low, high = np.percentile(flat @ axes[:2].T, [1, 99], axis=0)
     half = (high - low) / 2
     return (low + high) / 2 @ axes[:2], axes, np.array([*half, *half])
+
+
+def _largest_patch(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The largest group of ``(N, 2)`` points without a gap of more than about 2 cm."""
+    cells = np.floor((points - points.min(axis=0)) / 0.01).astype(np.int32)
+    grid = np.zeros(tuple(cells.max(axis=0) + 1), np.uint8)
+    grid[cells[:, 0], cells[:, 1]] = 1
+    _, labels = cv2.connectedComponents(grid, connectivity=8)
+    which = labels[cells[:, 0], cells[:, 1]]
+    largest = np.bincount(which).argmax()
+    return np.ascontiguousarray(points[which == largest], dtype=np.float32)
 
 
 def _drawer(cabinet: Thing, things: Sequence[Thing], used: set[int]) -> Thing | None:
