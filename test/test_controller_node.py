@@ -92,7 +92,7 @@ def test_stale_inputs_hold_and_recover(missing, word):
     bench = Bench()
     bench.core.plan(place(), bench.world.time)
     assert bench.ticks(20)[0].state == "busy"
-    report, chunk = bench.ticks(14, **{missing: False})
+    report, chunk = bench.ticks(25, **{missing: False})
     assert report.state == "holding"
     assert word in report.message
     assert chunk is None

@@ -25,6 +25,6 @@ class ControllerConfig:
         0.5, "Hold when the camera frame is older", unit="s", low=0.05, high=10.0
     )
     max_segments_age: float = param(
-        0.5, "Hold when the plan's segments are older", unit="s", low=0.05, high=10.0
+        1.0, "Hold when the plan's segments are older", unit="s", low=0.05, high=10.0
     )
     reliable_images: bool = param(False, "Subscribe to camera images with reliable delivery")

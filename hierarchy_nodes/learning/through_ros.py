@@ -1,0 +1,109 @@
+"""Episodes through the real graph: nodes and cell as processes, in real time."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+from hierarchy_interfaces.msg import ActionChunk
+
+from hierarchy_nodes import qos
+from hierarchy_nodes.conversions import time_from_msg
+from hierarchy_nodes.demo.client import StackClient, error_name
+from hierarchy_nodes.demo.stack import Stack, end_on_sigterm, private_domain
+from hierarchy_nodes.learning.evaluation import POLICIES, EpisodeResult, EpisodeSpec
+
+READY_TIMEOUT = 60.0
+# Images of the table as laid anew must have replaced the older ones everywhere.
+LAID = 1.0
+
+
+class RosRunner:
+    """Starts the graph once and runs one episode after the other on it.
+
+    After an episode that did not end in good order the graph is started anew, so that what was
+    dropped or held does not count against the next one.
+    """
+
+    def __init__(self) -> None:
+        self._stack: Stack | None = None
+        self._client: StackClient | None = None
+        self._folder = tempfile.TemporaryDirectory(prefix="hierarchy-evaluate-")
+        self._starts = 0
+        self._latencies: dict[str, list[float]] = {}
+
+    def __enter__(self) -> RosRunner:
+        private_domain()
+        end_on_sigterm()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+        self._folder.cleanup()
+
+    def __call__(self, spec: EpisodeSpec) -> EpisodeResult:
+        clean = False
+        try:
+            stack, client = self._started(spec)
+            self._latencies = {"camera_to_chunk": [], "state_to_chunk": []}
+            task = stack.referee.reset(spec.family, spec.seed, spec.axis)
+            client.spin(LAID)
+            limit = spec.time_limit
+            outcome = client.execute(task.instruction, time_limit=limit, timeout=limit + 20)
+            success, reason = stack.verdict(3.0 if outcome.success else 1.0)
+            clean = outcome.success
+            return EpisodeResult(
+                spec.index,
+                spec.seed,
+                spec.family,
+                spec.axis,
+                instruction=task.instruction,
+                success=success,
+                reason=reason,
+                claimed=outcome.success,
+                code=error_name(outcome.error_code),
+                message=outcome.error_message,
+                attempts=outcome.attempts,
+                duration=outcome.duration,
+                latencies=self._latencies,
+            )
+        finally:
+            if not clean:
+                self._close()
+
+    def _started(self, spec: EpisodeSpec) -> tuple[Stack, StackClient]:
+        if self._stack is not None and self._client is not None:
+            return self._stack, self._client
+        self._starts += 1
+        planner, segmenter, controller = POLICIES[spec.policy]
+        parameters = {
+            "planner": {"backend": planner},
+            "segmenter": {"backend": segmenter},
+            "controller": {"backend": controller},
+        }
+        folder = Path(self._folder.name) / str(self._starts)
+        scene = (spec.family, spec.seed, spec.axis)
+        self._stack = Stack(folder, scene, parameters, record=False)
+        self._stack.__enter__()
+        self._client = StackClient(tick=self._stack.check)
+        self._client.node.create_subscription(
+            ActionChunk, "action_chunk", self._on_chunk, qos.COMMAND
+        )
+        self._client.wait_ready(self._stack.names, READY_TIMEOUT)
+        return self._stack, self._client
+
+    def _on_chunk(self, message: ActionChunk) -> None:
+        now = time.time()
+        for name, stamp in (
+            ("camera_to_chunk", message.image_stamp),
+            ("state_to_chunk", message.header.stamp),
+        ):
+            self._latencies.setdefault(name, []).append(now - time_from_msg(stamp))
+
+    def _close(self) -> None:
+        if self._client is not None:
+            self._client.__exit__()
+        if self._stack is not None:
+            self._stack.close()
+        self._client = self._stack = None
