@@ -19,6 +19,7 @@ from hierarchy_nodes.errors import DriverError, StaleReadError
 from hierarchy_nodes.parameters import param
 
 GONE = 0.5  # seconds of silence after which the cell counts as gone
+SEND_WAIT_MS = 20
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ class MujocoArm(ArmDriver):
                 socket.linger = 0
                 socket.setsockopt(zmq.RECONNECT_IVL, 50)
                 socket.connect(protocol.address(name, channel))
-            there = self._states.poll(int(self.options.connect_timeout * 1000))
+            wait = int(self.options.connect_timeout * 1000)
+            # Both doors: a command right after connect must not find the other one shut.
+            there = self._states.poll(wait) and self._commands.poll(wait, zmq.POLLOUT)
             if there:
                 self._drain()
         if not there:
@@ -148,6 +151,8 @@ class MujocoArm(ArmDriver):
     def _send(self, data: bytes) -> None:
         assert self._commands is not None
         try:
+            # A short burst may be faster than the wire.
+            self._commands.poll(SEND_WAIT_MS, zmq.POLLOUT)
             self._commands.send(data, zmq.NOBLOCK)
         except zmq.Again:
             raise DriverError(f"Arm: cell '{self.options.cell}' takes no commands.") from None
