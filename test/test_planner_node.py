@@ -21,7 +21,7 @@ def stack(graph):
     # Patient, because a loaded machine is slow to do what the test asks for in between.
     graph.start("planner", PLANNER, start_timeout=15.0, answer_timeout=15.0)
     graph.wait_for(
-        lambda: {"camera", "arm", "planner"} <= {s.node for _, s in states} and plans, 30
+        lambda: {"camera", "arm", "planner"} <= {s.node for _, s in states} and plans, 60
     )
     graph.plans, graph.states = plans, states
     return graph

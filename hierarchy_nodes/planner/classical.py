@@ -66,10 +66,12 @@ class ClassicalPlanner(PlannerBackend):
     def __init__(self, options: RouteOptions) -> None:
         super().__init__(options)
         self._memory: OrderedDict[str, Memory] = OrderedDict()
+        self._last: Memory | None = None
         self._namer = MotionNamer(options.motion_share, options.motion_distance)
 
     def subtasks(self, instruction: str) -> tuple[str, ...]:
-        last = next(reversed(self._memory.values()), None)
+        # Runs beside `plan` in another thread, so it reads one attribute only.
+        last = self._last
         it = last.step.target if last else None
         return tuple(str(step) for step in parse(instruction, it))
 
@@ -252,7 +254,7 @@ class ClassicalPlanner(PlannerBackend):
         offset = spots.grasp_offset(ways, target, view.things, view.held)
         before = self._memory.get(request.previous.plan_id) if request.previous else None
         handled = before.handled if before and before.step == step else ()
-        self._memory[plan.plan_id] = Memory(
+        self._last = self._memory[plan.plan_id] = Memory(
             step, target, goal, tuple(ways), offset, drawer, (*handled, target.position)
         )
         while len(self._memory) > REMEMBERED:

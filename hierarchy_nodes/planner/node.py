@@ -34,8 +34,7 @@ class PlannerNode(HierarchyNode):
         self._ready = self.create_guard_condition(self._collect)
         self._worker = LatestWorker(self._work, self._failed, "planner")
         self._job: Job | None = None
-        self._goal: ServerGoalHandle | None = None
-        self._cancelling: ServerGoalHandle | None = None
+        self._goal = self._cancelling = None  # type: ServerGoalHandle | None
         self._frame: RgbdFrame | None = None
         self._motion = ""
         self._ended = ("idle", "")
@@ -131,9 +130,8 @@ class PlannerNode(HierarchyNode):
             self._core.start(instruction, self.now(), self._note)
         self._tell()
 
-    def _on_status(self, message: msg.StackStatus) -> None:
-        if message.node != "planner":
-            m = message
+    def _on_status(self, m: msg.StackStatus) -> None:
+        if m.node != "planner":
             self._core.hear(m.node, self.now(), m.state, m.plan_id, m.message)
 
     def _on_stop(self, message: msg.StopState) -> None:
