@@ -474,9 +474,11 @@ def test_a_new_plan_replaces_the_old():
 
 def test_correction_without_a_plan_moves_exactly_that_far():
     world = World()
-    hold = replace(place(), path=(), plan_id="")
+    hold = replace(place(), path=(), plan_id="ended", valid_until=0.0)
     start = world.tool.position
     left = motion(world, direction=np.array([0.0, 1.0, 0.0]), distance=0.05)
+    # The arm holds on chunks of a plan that is no longer valid.
+    assert world.tick(hold, left).chunk.plan_id == ""
     for _ in range(60):
         world.tick(hold, left)
     assert np.allclose(world.tool.position - start, [0, 0.05, 0], atol=0.002)

@@ -352,7 +352,8 @@ class PathFollower(ControllerBackend):
         return ActionChunk(
             stamp=o.robot.stamp,
             image_stamp=image.stamp if image is not None else 0.0,
-            plan_id=o.plan.plan_id,
+            # A correction outlives the plan that has ended, whose validity is over.
+            plan_id=o.plan.plan_id if o.plan.path else "",
             times=self._times,
             positions=np.array([p.position for p in poses]),
             quaternions=np.array([p.quaternion for p in poses]),
