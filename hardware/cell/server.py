@@ -171,12 +171,14 @@ class CellServer:
                     break
             if not wanted or time.monotonic() < self._blind_until:
                 continue
-            with self._lock:
-                cell, qpos, stamp = self.cell, self.cell.qpos(), time.time()
+            cell = self.cell
             if cell is not seen:
                 if eye is not None:
                     eye.close()
                 eye, seen = Eye(cell.model, self.options.width, self.options.height), cell
+            # Only now: making an eye takes long enough for a state to grow old.
+            with self._lock:
+                qpos, stamp = cell.qpos(), time.time()
             for camera in sorted(wanted & set(cell.scene.cameras)):
                 assert eye is not None
                 socket.send(protocol.pack_frame(camera, eye.capture(qpos, stamp, camera)))
