@@ -263,7 +263,7 @@ def _task(
     for _, piece in atoms[1:]:
         if things.parse_task(piece) is None:
             drafts = _single(piece, False, config, context)
-            if _CONTRAST.match(piece + " ") or drafts is None:
+            if _CONTRAST.match(piece + " ") or piece.startswith("not ") or drafts is None:
                 return None
             if any(draft.kind != Kind.RETARGET for draft in drafts):
                 return None

@@ -48,7 +48,8 @@ _WHERE = re.compile(
 )
 _MORE_VERBS = """give throw pour turn wipe clean sort tidy build hand remove swap empty fill return
 unstack insert"""
-_VERBS = set(vocabulary.VERB_OF) | set(_MORE_VERBS.split())
+# "hold" is a pause ("hold on") or a grip ("hold it tight"), never a task.
+_VERBS = (set(vocabulary.VERB_OF) | set(_MORE_VERBS.split())) - {"hold"}
 _LEAD = re.compile(r"(?:(?:instead|actually|rather|now|but|and|so|first|next|go|just) )+")
 _ANAPHOR = {"one", "other", "another", "ones"}
 
