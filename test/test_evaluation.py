@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -131,3 +133,16 @@ def test_the_same_seed_gives_the_same_episode():
     assert first.instruction == second.instruction
     assert first.duration == second.duration
     assert first.reason == second.reason
+
+
+@pytest.mark.timeout(300)
+def test_one_episode_through_the_real_graph(tmp_path):
+    file = tmp_path / "ros.json"
+    arguments = ["--suite", "place", "--episodes", "1", "--seed", "2", "--through-ros", "--quiet"]
+    command = [sys.executable, "-m", "hierarchy_nodes.cli.main", "evaluate", *arguments]
+    ended = subprocess.run([*command, "--json", str(file)], timeout=280, check=False)
+    assert ended.returncode == 0
+    figures = json.loads(file.read_text())
+    assert figures["through_ros"] is True
+    assert figures["success_rate"] == 1.0, figures["failures"]
+    assert figures["latency_ms"]["camera_to_chunk"]["n"] > 20
