@@ -24,7 +24,7 @@ _SENTENCE = """is are was were be been am i you we they he she what why how when
 did have has had will would can could should must may if because not no yes dont never going think
 know see look say said want need like my favourite at all so too very much good bad nice fine ok
 okay hello thanks thank there here then than and or but for with from of him her them me us please
-now again today"""
+now again today hold wait pause hang continue resume"""
 _NOT_A_NAME = set(_SENTENCE.split())
 _NOT_A_HEAD = {"it", "that", "this", "left", "right", "up", "down"}
 _CUE = re.compile(
