@@ -98,11 +98,8 @@ def new_folder(runs: Path) -> Path:
 def _perform(
     request: Request, choice: Choice, folder: Path, told: Teller, result: dict[str, Any]
 ) -> None:
-    parameters = {
-        "planner": {"backend": request.planner},
-        "controller": {"backend": request.controller},
-    }
-    with Stack(folder, (choice.family, choice.seed, choice.axis), parameters) as stack:
+    arguments = {"planner": request.planner, "controller": request.controller}
+    with Stack(folder, (choice.family, choice.seed, choice.axis), arguments) as stack:
         told("start", f"{len(stack.names) + 1} processes")
         with StackClient(tick=stack.check) as client:
             client.wait_ready(stack.names, READY_TIMEOUT)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import secrets
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hardware.cell.client import TOKEN_VARIABLE, RefereeClient
 from hierarchy_nodes.demo.client import StackError
 from hierarchy_nodes.errors import DriverError
+from hierarchy_nodes.launcher import Launcher, ProcessSpec, find_file, load
 
 NODES = (
     "arm",
@@ -26,7 +26,6 @@ NODES = (
     "console",
     "recorder",
 )
-ENDING = 5.0  # seconds that processes have to end by themselves
 
 
 def private_domain() -> None:
@@ -50,11 +49,12 @@ class Stack:
     Args:
         folder: Of this run.
         scene: Family, seed and axis of the cell's task.
+        arguments: Of the launch file, over those that follow from the others.
         parameters: ROS parameters by node, over the launch file's.
         record: Whether the recorder runs.
 
     Attributes:
-        parameters: May be changed until entry.
+        arguments, parameters: May be changed until entry.
         referee: Knows the truth about the cell; no node has its token.
     """
 
@@ -62,6 +62,7 @@ class Stack:
         self,
         folder: Path,
         scene: tuple[str, int, str] = ("place", 1, "basic"),
+        arguments: Mapping[str, str] | None = None,
         parameters: Mapping[str, Mapping[str, Any]] | None = None,
         record: bool = True,
     ) -> None:
@@ -70,8 +71,9 @@ class Stack:
         self.names = tuple(name for name in NODES if record or name != "recorder")
         self._scene = scene
         self.parameters = {name: dict(values) for name, values in (parameters or {}).items()}
+        self.arguments = dict(arguments or {})
+        self._record = record
         self._token = secrets.token_hex(16)
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.referee = RefereeClient(self.cell, self._token)
 
     @property
@@ -80,76 +82,48 @@ class Stack:
         return self.folder / "bag"
 
     def __enter__(self) -> Stack:
-        (self.folder / "logs").mkdir(parents=True, exist_ok=True)
-        try:
-            self._start_cell()
-            self._start_nodes()
-        except BaseException:
-            self.close()
-            raise
+        self._launcher = Launcher(self._processes(), log_folder=self.folder / "logs")
+        self._launcher.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        # The recorder first, so that it records no farewells of the others as losses.
+        self._launcher.shutdown(stop_first=["recorder"])
 
     def check(self) -> None:
         """Raise StackError where a process has ended by itself."""
-        for name, process in self._processes.items():
-            code = process.poll()
-            if code is not None:
-                lines = self._log(name).read_text(errors="replace").strip().splitlines()
-                last = f": {lines[-1]}" if lines else "."
-                raise StackError(f"{name} ended with code {code}{last}")
+        for event in self._launcher.poll():
+            if event.kind == "ended":
+                log = self.folder / "logs" / f"{event.name}.log"
+                lines = log.read_text(errors="replace").strip().splitlines()
+                raise StackError(
+                    f"{event.name} ended with code {event.code}: {lines[-1] if lines else ''}"
+                )
 
-    def close(self) -> None:
-        """End everything; the recorder first, so that it closes its file in peace."""
-        for name in sorted(self._processes, key=lambda name: name != "recorder"):
-            if self._processes[name].poll() is None:
-                self._processes[name].send_signal(signal.SIGINT)
-        deadline = time.monotonic() + ENDING
-        for process in self._processes.values():
-            try:
-                process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        self._processes.clear()
-
-    def _start_cell(self) -> None:
+    def _processes(self) -> list[ProcessSpec]:
+        """What the launch file asks for, with what is this run's own."""
         family, seed, axis = self._scene
-        words = ["cell", "--name", self.cell, "--family", family, "--seed", str(seed)]
-        command = [sys.executable, "-m", "hierarchy_nodes.cli.main", *words, "--axis", axis]
-        # Through the environment: the command line is for everybody to read.
-        self._run("cell", command, {TOKEN_VARIABLE: self._token})
-
-    def _start_nodes(self) -> None:
-        defaults: dict[str, dict[str, Any]] = {
-            "arm": {"driver": "mujoco", "mujoco.cell": self.cell},
-            "camera": {"driver": "mujoco", "mujoco.cell": self.cell},
-            "recorder": {"directory": str(self.folder), "name": "bag", "repair": False},
+        arguments = {
+            "cell": self.cell,
+            "family": family,
+            "seed": str(seed),
+            "axis": axis,
+            "record": "true" if self._record else "false",
+            "record_dir": str(self.folder),
+            **self.arguments,
         }
-        for name in self.names:
-            values = defaults.get(name, {}) | self.parameters.get(name, {})
-            command = [sys.executable, "-m", f"hierarchy_nodes.{name}.node"]
-            pairs = [part for key, value in values.items() for part in ("-p", f"{key}:={value}")]
-            self._run(name, [*command, "--ros-args", *pairs] if pairs else command)
-
-    def _run(
-        self, name: str, command: list[str], environment: Mapping[str, str] | None = None
-    ) -> None:
-        with open(self._log(name), "wb") as log:
-            self._processes[name] = subprocess.Popen(
-                command,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                env=os.environ | dict(environment or {}),
-                # Ctrl-C is for this process alone, which then ends the others in order.
-                start_new_session=True,
-            )
-
-    def _log(self, name: str) -> Path:
-        return self.folder / "logs" / f"{name}.log"
+        own = {"recorder": {"name": "bag", "repair": False}, **self.parameters}
+        specs = load(find_file("bringup.launch.xml"), arguments).processes
+        found = []
+        for spec in specs:
+            if spec.name == self.cell:
+                # Through the environment: a command line is for everybody to read.
+                environment = {**spec.environment, TOKEN_VARIABLE: self._token}
+                spec = replace(spec, environment=environment)
+            elif spec.name in own:
+                spec = replace(spec, parameters=(*spec.parameters, dict(own[spec.name])))
+            found.append(spec)
+        return found
 
     def verdict(self, patience: float = 3.0) -> tuple[bool, str]:
         """The referee's word; things that still move get `patience` seconds to come to rest."""
