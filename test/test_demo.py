@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,8 @@ def bag(tmp_path) -> Path:
         "classical",
     )
     add("plan", "hierarchy_interfaces/msg/Plan", conversions.plan_to_msg(plan), 1.0)
+    nothing = conversions.plan_to_msg(replace(plan, path=(), instruction=""))
+    add("plan", "hierarchy_interfaces/msg/Plan", nothing, 0.2)
     correction = types.Correction(
         START + 2, "c1", "left a bit", types.CorrectionKind.MOTION, answer="2 cm left"
     )
@@ -159,7 +162,9 @@ def test_timeline_knows_what_was_known_when(bag):
     shown = list(timeline.moments(line))
     assert len(shown) == 60
     early, acting, corrected, stopped = shown[3], shown[20], shown[35], shown[50]
-    assert early.plan is None
+    assert early.plan is not None
+    assert early.plan.path == ()
+    assert line.began == pytest.approx(START + 1.0)
     assert early.segments is None
     assert acting.plan is not None
     assert acting.phase == "approach"

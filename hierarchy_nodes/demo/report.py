@@ -32,7 +32,11 @@ def latencies(line: Timeline) -> dict[str, Any]:
     """Milliseconds from camera stamps to what was made of them, as the recorder received it."""
     return {
         "image_to_plan": percentiles(
-            [t - p.stamp for t, p in zip(line.plans.times, line.plans.values, strict=True)]
+            [
+                t - p.stamp
+                for t, p in zip(line.plans.times, line.plans.values, strict=True)
+                if p.path
+            ]
         ),
         "image_to_segments": percentiles(line.segment_delays),
         "image_to_chunk": percentiles([t - s for t, s in line.chunks if s > 0]),
@@ -43,9 +47,9 @@ def latencies(line: Timeline) -> dict[str, Any]:
 def phases(line: Timeline, end: float) -> list[dict[str, Any]]:
     """The controller's phases in order: name, seconds after the first plan, duration."""
     series = line.statuses.get("controller")
-    if series is None or not len(line.plans):
+    began = line.began
+    if series is None or not began:
         return []
-    began = line.plans.times[0]
     found: list[dict[str, Any]] = []
     for time, status in zip(series.times, series.values, strict=True):
         name = status.phase

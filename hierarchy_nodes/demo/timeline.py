@@ -74,6 +74,12 @@ class Timeline:
     states: list[float] = field(default_factory=list)
     end: float = 0.0
 
+    @property
+    def began(self) -> float:
+        """When the first plan with a path came; 0 where none did."""
+        pairs = zip(self.plans.times, self.plans.values, strict=True)
+        return next((time for time, plan in pairs if plan.path), 0.0)
+
 
 @dataclass(frozen=True)
 class Moment:

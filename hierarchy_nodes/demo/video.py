@@ -27,7 +27,8 @@ class VideoError(HierarchyError):
 def draw(moment: Moment, began: float, scale: int = 2) -> Image:
     """One picture ``(H * scale, W * scale, 3)`` RGB; the clock counts from `began`."""
     clock = max(0.0, moment.stamp - began)
-    instruction = f'"{moment.plan.instruction}"' if moment.plan else ""
+    words = moment.plan.instruction if moment.plan else ""
+    instruction = f'"{words}"' if words else ""
     lines = [instruction, f"{clock:5.1f} s  {moment.phase}"]
     return draw_overlay(
         moment.color,
@@ -101,7 +102,7 @@ def render(line: Timeline, video: Path, picture: Path, scale: int = 2) -> int:
         How many images were drawn; 0 where the recording has none, and then nothing is written.
     """
     writer: VideoWriter | None = None
-    began = line.plans.times[0] if len(line.plans) else 0.0
+    began = line.began
     # In the middle of equal parts of the time from the first plan to the end.
     parts = (np.arange(SHEET_COLUMNS * SHEET_ROWS) + 0.5) / (SHEET_COLUMNS * SHEET_ROWS)
     wanted = list(began + parts * (line.end - began)) if began else []
