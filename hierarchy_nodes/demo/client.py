@@ -14,6 +14,7 @@ import rclpy
 from hierarchy_interfaces.action import ExecuteTask
 from hierarchy_interfaces.msg import Correction, StackStatus
 from rclpy.action import ActionClient
+from rclpy.action.client import ClientGoalHandle
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
@@ -147,6 +148,24 @@ class StackClient:
         Raises:
             StackError: The goal was refused, or no result came in time.
         """
+        handle = self.begin(instruction, on_feedback, time_limit)
+        try:
+            return self.finish(handle, timeout, meanwhile)
+        except BaseException:
+            self.abandon(handle)
+            raise
+
+    def begin(
+        self,
+        instruction: str,
+        on_feedback: Callable[[Any], None] = lambda feedback: None,
+        time_limit: float = 0.0,
+    ) -> ClientGoalHandle:
+        """Send a task and return as soon as the planner has taken it on.
+
+        Raises:
+            StackError: The planner refused it or did not answer.
+        """
         goal = ExecuteTask.Goal(instruction=instruction, time_limit=float(time_limit))
         sent = self._action.send_goal_async(goal, lambda m: on_feedback(m.feedback))
         handle = self.wait(
@@ -154,18 +173,31 @@ class StackClient:
         )
         if not handle.accepted:
             raise StackError(f"The planner refused the task '{instruction}'.")
+        return handle
+
+    def abandon(self, handle: ClientGoalHandle) -> None:
+        """Ask the planner to end a task, without waiting for it."""
+        handle.cancel_goal_async()
+        self._executor.spin_once(timeout_sec=0.1)
+
+    def finish(
+        self,
+        handle: ClientGoalHandle,
+        timeout: float = 300.0,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> Outcome:
+        """Wait for the end of a task that was begun.
+
+        Raises:
+            StackError: No result came in time.
+        """
         ended = handle.get_result_async()
 
         def done() -> bool:
             meanwhile()
             return bool(ended.done())
 
-        try:
-            self.wait(done, timeout, "The task did not end")
-        except BaseException:
-            handle.cancel_goal_async()
-            self._executor.spin_once(timeout_sec=0.1)
-            raise
+        self.wait(done, timeout, "The task did not end")
         result = ended.result().result
         return Outcome(
             success=bool(result.success),

@@ -52,6 +52,7 @@ class Stack:
         arguments: Of the launch file, over those that follow from the others.
         parameters: ROS parameters by node, over the launch file's.
         record: Whether the recorder runs.
+        respawn: Whether a process that ends is started again.
 
     Attributes:
         arguments, parameters: May be changed until entry.
@@ -65,6 +66,7 @@ class Stack:
         arguments: Mapping[str, str] | None = None,
         parameters: Mapping[str, Mapping[str, Any]] | None = None,
         record: bool = True,
+        respawn: bool = False,
     ) -> None:
         self.folder = folder
         self.cell = f"run-{os.getpid()}-{secrets.token_hex(2)}"
@@ -73,6 +75,7 @@ class Stack:
         self.parameters = {name: dict(values) for name, values in (parameters or {}).items()}
         self.arguments = dict(arguments or {})
         self._record = record
+        self._respawn = respawn
         self._token = secrets.token_hex(16)
         self.referee = RefereeClient(self.cell, self._token)
 
@@ -90,10 +93,16 @@ class Stack:
         # The recorder first, so that it records no farewells of the others as losses.
         self._launcher.shutdown(stop_first=["recorder"])
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """Of the processes that run now: the nodes by name, and ``cell``."""
+        running = self._launcher.pids.items()
+        return {"cell" if name == self.cell else name: pid for name, pid in running}
+
     def check(self) -> None:
-        """Raise StackError where a process has ended by itself."""
+        """Start again what is to be respawned; StackError where another process has ended."""
         for event in self._launcher.poll():
-            if event.kind == "ended":
+            if event.kind == "ended" and not self._respawn:
                 log = self.folder / "logs" / f"{event.name}.log"
                 lines = log.read_text(errors="replace").strip().splitlines()
                 raise StackError(
@@ -110,6 +119,7 @@ class Stack:
             "axis": axis,
             "record": "true" if self._record else "false",
             "record_dir": str(self.folder),
+            "use_respawn": "true" if self._respawn else "false",
             **self.arguments,
         }
         own = {"recorder": {"name": "bag", "repair": False}, **self.parameters}
