@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from hierarchy_interfaces.msg import ActionChunk
@@ -27,8 +28,8 @@ class RosRunner:
     """
 
     def __init__(self) -> None:
-        self._stack: Stack | None = None
-        self._client: StackClient | None = None
+        self._running = ExitStack()
+        self._graph: tuple[Stack, StackClient] | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="hierarchy-evaluate-")
         self._starts = 0
         self._latencies: dict[str, list[float]] = {}
@@ -73,25 +74,20 @@ class RosRunner:
                 self._close()
 
     def _started(self, spec: EpisodeSpec) -> tuple[Stack, StackClient]:
-        if self._stack is not None and self._client is not None:
-            return self._stack, self._client
+        if self._graph is not None:
+            return self._graph
         self._starts += 1
-        planner, segmenter, controller = POLICIES[spec.policy]
-        parameters = {
-            "planner": {"backend": planner},
-            "segmenter": {"backend": segmenter},
-            "controller": {"backend": controller},
-        }
+        names = dict(
+            zip(("planner", "segmenter", "controller"), POLICIES[spec.policy], strict=True)
+        )
         folder = Path(self._folder.name) / str(self._starts)
         scene = (spec.family, spec.seed, spec.axis)
-        self._stack = Stack(folder, scene, parameters, record=False)
-        self._stack.__enter__()
-        self._client = StackClient(tick=self._stack.check)
-        self._client.node.create_subscription(
-            ActionChunk, "action_chunk", self._on_chunk, qos.COMMAND
-        )
-        self._client.wait_ready(self._stack.names, READY_TIMEOUT)
-        return self._stack, self._client
+        stack = self._running.enter_context(Stack(folder, scene, arguments=names, record=False))
+        client = self._running.enter_context(StackClient(tick=stack.check))
+        client.node.create_subscription(ActionChunk, "action_chunk", self._on_chunk, qos.COMMAND)
+        client.wait_ready(stack.names, READY_TIMEOUT)
+        self._graph = stack, client
+        return self._graph
 
     def _on_chunk(self, message: ActionChunk) -> None:
         now = time.time()
@@ -102,8 +98,5 @@ class RosRunner:
             self._latencies.setdefault(name, []).append(now - time_from_msg(stamp))
 
     def _close(self) -> None:
-        if self._client is not None:
-            self._client.__exit__()
-        if self._stack is not None:
-            self._stack.close()
-        self._client = self._stack = None
+        self._graph = None
+        self._running.close()
