@@ -114,8 +114,8 @@ class Launcher:
         return running
 
     def alive(self) -> bool:
-        """Whether anything runs or will be started again."""
-        return bool(self.pids) or any(c.restart_at is not None for c in self._children.values())
+        """Whether anything runs, has an end that :meth:`poll` did not tell, or will be respawned."""
+        return any(c.process or c.restart_at is not None for c in self._children.values())
 
     def start(self) -> list[Event]:
         """Start everything.

@@ -110,25 +110,30 @@ def expand_words(text: str, context: Context) -> list[str]:
 
 
 def _split(text: str) -> list[str]:
-    """Words of a command line; spaces within ``$(...)`` and quotes do not split."""
-    words, current, depth, position = [], "", 0, 0
-    while position < len(text):
+    """Words of a command line, as a shell sees them; ``$(...)`` is never split."""
+    words: list[str] = []
+    current: str | None = None
+    depth, quote = 0, ""
+    for position, character in enumerate(text):
         if text.startswith("$(", position):
             depth += 1
-            current += "$("
-            position += 2
+        if not depth and not quote and character.isspace():
+            words += [] if current is None else [current]
+            current = None
             continue
-        character = text[position]
-        if depth and character == ")":
-            depth -= 1
-        if character.isspace() and not depth:
-            words.append(current)
-            current = ""
+        current = current or ""
+        if depth:
+            current += character
+            depth -= character == ")"
+        elif character == quote:
+            quote = ""
+        elif not quote and character in "'\"":
+            quote = character
         else:
             current += character
-        position += 1
-    plain = [word for word in [*words, current] if word]
-    return [word if "$(" in word else "".join(shlex.split(word)) for word in plain]
+    if quote:
+        raise ConfigError(f"'{text}': a quote is not closed.")
+    return words if current is None else [*words, current]
 
 
 class _Reader:
