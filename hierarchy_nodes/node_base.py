@@ -74,6 +74,11 @@ class HierarchyNode(Node):
         status.plan_id, status.progress, status.message = plan_id, float(progress), message
         self._beat()
 
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called in the node's own thread; for workers that have a result."""
+        if self.executor is not None:
+            self.executor.create_task(callback)
+
     def close(self) -> None:
         """Release devices and threads; called once before the node is destroyed."""
 
@@ -132,7 +137,7 @@ def events_executor() -> Executor:
 def run(
     make: Callable[[], HierarchyNode],
     args: list[str] | None = None,
-    make_executor: Callable[[], Executor] = SingleThreadedExecutor,
+    executor_class: Callable[[], Executor] = events_executor,
 ) -> int:
     """Run one node until it is told to end. Returns the process's exit code.
 
@@ -159,7 +164,7 @@ def run(
         print(f"error: {error}", file=sys.stderr, flush=True)
         rclpy.shutdown()
         return 2
-    executor = make_executor()
+    executor = executor_class()
     executor.add_node(node)
     try:
         while not ended:

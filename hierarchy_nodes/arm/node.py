@@ -21,7 +21,7 @@ from hierarchy_nodes.arm.watch import NodeWatch
 from hierarchy_nodes.diagnostics import DiagnosticsPublisher
 from hierarchy_nodes.errors import ChunkRejected
 from hierarchy_nodes.health import Report
-from hierarchy_nodes.node_base import HEARTBEAT_TIMEOUT, HierarchyNode, events_executor, run
+from hierarchy_nodes.node_base import HEARTBEAT_TIMEOUT, HierarchyNode, run
 
 
 class ArmNode(HierarchyNode):
@@ -166,7 +166,7 @@ class ArmNode(HierarchyNode):
 
 
 def main() -> None:
-    sys.exit(run(ArmNode, make_executor=events_executor))
+    sys.exit(run(ArmNode))
 
 
 if __name__ == "__main__":

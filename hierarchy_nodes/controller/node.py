@@ -26,7 +26,6 @@ class ControllerNode(HierarchyNode):
         self._told: Report | None = None
         self._results: deque[tuple[Job, Step] | PlanRejected] = deque(maxlen=4)
         self._chunks = self.create_publisher(msg.ActionChunk, "action_chunk", qos.COMMAND)
-        self._ready = self.create_guard_condition(self._publish)
         self._worker = LatestWorker(self._work, self._failed, "controller")
         self.create_subscription(msg.Plan, "plan", self._on_plan, qos.LATCHED)
         self.create_subscription(
@@ -80,12 +79,12 @@ class ControllerNode(HierarchyNode):
 
     def _work(self, job: Job) -> None:
         self._results.append((job, self._core.run(job)))
-        self._ready.trigger()
+        self.call_soon(self._publish)
 
     def _failed(self, error: Exception) -> None:
         text = f"{type(error).__name__}: {error}"
         self._results.append(PlanRejected(ErrorCode.BACKEND_FAILED, text))
-        self._ready.trigger()
+        self.call_soon(self._publish)
 
     def _publish(self) -> None:
         while self._results:

@@ -31,7 +31,6 @@ class PlannerNode(HierarchyNode):
         self._backend = self.make_plugin("backend")
         self._core = Executive(self._backend, self.config, self)
         self._results: deque[Callable[[], None]] = deque()
-        self._ready = self.create_guard_condition(self._collect)
         self._worker = LatestWorker(self._work, self._failed, "planner")
         self._job: Job | None = None
         self._goal = self._cancelling = None  # type: ServerGoalHandle | None
@@ -75,7 +74,7 @@ class PlannerNode(HierarchyNode):
         else:
             done = self._backend.verify(job.plan, job.frame, job.robot)
             self._results.append(lambda: self._core.verified(job.ticket, done, self.now()))
-        self._ready.trigger()
+        self.call_soon(self._collect)
 
     def _failed(self, error: Exception) -> None:
         """In the worker's thread: `_work` raised."""
@@ -85,7 +84,7 @@ class PlannerNode(HierarchyNode):
             self._results.append(lambda: self._core.plan_failed(job.ticket, error, self.now()))
         else:
             self._results.append(lambda: self._core.verified(job.ticket, None, self.now()))
-        self._ready.trigger()
+        self.call_soon(self._collect)
 
     def _collect(self) -> None:
         while self._results:

@@ -15,6 +15,7 @@ from typing import Any
 
 from hierarchy_interfaces.msg import StackStatus
 from rclpy.duration import Duration, Infinite
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
@@ -172,7 +173,8 @@ def message_class(type_name: str) -> Any:
 
 
 def main() -> None:
-    sys.exit(run(RecorderNode))
+    # The events executor cannot hand over undecoded messages.
+    sys.exit(run(RecorderNode, executor_class=SingleThreadedExecutor))
 
 
 if __name__ == "__main__":

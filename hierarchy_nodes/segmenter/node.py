@@ -29,7 +29,6 @@ class SegmenterNode(HierarchyNode):
         self._plan: Plan | None = None
         self._segments = self.create_publisher(msg.Segments, "segments", qos.SENSOR)
         self._results: deque[Segments | Exception] = deque(maxlen=8)
-        self._ready = self.create_guard_condition(self._publish)
         self._worker: LatestWorker[Job] = LatestWorker(self._work, self._failed, "segmenter")
         RobotSubscriber(self, self._history.add_state)
         FrameSubscriber(self, self._on_frame, self.config.reliable_images)
@@ -80,11 +79,11 @@ class SegmenterNode(HierarchyNode):
     def _work(self, job: Job) -> None:
         for segments in self._session.work(job):
             self._results.append(segments)
-        self._ready.trigger()
+        self.call_soon(self._publish)
 
     def _failed(self, error: Exception) -> None:
         self._results.append(error)
-        self._ready.trigger()
+        self.call_soon(self._publish)
 
     def _publish(self) -> None:
         """What the worker has made, from the executor's thread."""
