@@ -118,6 +118,7 @@ def scene(tmp_path_factory):
         Stack(folder, respawn=True) as stack,
         StackClient(tick=stack.check) as client,
     ):
+        client.wait_ready(stack.names, 90)
         running = Scene(stack, client)
         yield running
         running.watch.close()
