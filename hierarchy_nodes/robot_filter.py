@@ -11,10 +11,10 @@ import mujoco
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hierarchy_nodes.environment import share_folder
 from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.types import RobotState
 
-DEFAULT_URDF = Path(__file__).resolve().parent.parent / "urdf" / "arm.urdf"
 _ROUND = {
     mujoco.mjtGeom.mjGEOM_SPHERE,
     mujoco.mjtGeom.mjGEOM_CAPSULE,
@@ -45,7 +45,7 @@ class RobotFilter:
         hand_margin: float = 0.008,
         hand_links: Sequence[str] = ("hand", "finger", "pinion", "gripper"),
     ) -> None:
-        path = Path(urdf_path or DEFAULT_URDF)
+        path = Path(urdf_path or share_folder() / "urdf" / "arm.urdf")
         try:
             self._model = mujoco.MjModel.from_xml_path(str(path))
             description = ElementTree.parse(path).getroot()

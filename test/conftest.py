@@ -8,9 +8,9 @@ import pytest
 os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
-from graph import Graph  # noqa: E402 - reads the environment set above
+from graph import Graph
 
-from hierarchy_nodes import environment  # noqa: E402
+from hierarchy_nodes import environment
 
 environment.prepare()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from hardware.base import ArmCapabilities
+from hierarchy_nodes.environment import share_folder
 from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.parameters import read_yaml
 from hierarchy_nodes.types import Array
@@ -41,14 +41,7 @@ class ArmModel:
 
 def urdf_folder() -> Path:
     """Where the arm's files are: in the source tree, or where the package was installed to."""
-    places = [
-        Path(__file__).resolve().parents[2] / "urdf",
-        Path(sys.prefix) / "share" / "hierarchy_nodes" / "urdf",
-    ]
-    for place in places:
-        if (place / "arm.yaml").is_file():
-            return place
-    raise ConfigError(f"arm.yaml not found; looked in {', '.join(map(str, places))}.")
+    return share_folder() / "urdf"
 
 
 @lru_cache(maxsize=1)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 
+from hierarchy_nodes.environment import share_folder
 from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.parameters import read_yaml
 from hierarchy_nodes.types import Array
@@ -50,13 +50,8 @@ class ArmDescription:
 
 
 def default_urdf() -> Path:
-    """The arm that comes with the stack: beside the sources, or where an install puts it."""
-    source = Path(__file__).resolve().parents[2]
-    # An ament install has lib/pythonX.Y/site-packages beside share below one prefix.
-    prefixes = [source, *(p / "share" / "hierarchy_nodes" for p in source.parents)]
-    prefixes.append(Path(sys.prefix) / "share" / "hierarchy_nodes")
-    paths = [prefix / "urdf" / "arm.urdf" for prefix in prefixes]
-    return next((path for path in paths if path.is_file()), paths[0])
+    """The arm that comes with the stack."""
+    return share_folder() / "urdf" / "arm.urdf"
 
 
 def load_description(urdf_path: str | Path | None = None) -> ArmDescription:

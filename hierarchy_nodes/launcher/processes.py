@@ -114,7 +114,7 @@ class Launcher:
         return running
 
     def alive(self) -> bool:
-        """Whether anything runs, has an end that :meth:`poll` did not tell, or will be respawned."""
+        """Whether anything runs, will run again, or has ended without :meth:`poll` telling it."""
         return any(c.process or c.restart_at is not None for c in self._children.values())
 
     def start(self) -> list[Event]:
