@@ -89,7 +89,7 @@ def test_unknown_launch_file_names_the_nearest():
         find_file("two_robot.launch.xml")
 
 
-@pytest.mark.parametrize("name", ["bringup", "sim", "two_robots"])
+@pytest.mark.parametrize("name", ["bringup", "sim", "two_robots", "rviz"])
 def test_every_argument_is_described(name):
     arguments = declared(find_file(name))
     assert arguments

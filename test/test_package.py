@@ -1,6 +1,7 @@
 """The packages as build tools see them."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -37,6 +38,16 @@ def test_every_node_of_the_launch_files_is_installed():
     }
     assert launched == set(NODES)
     assert all(f'"{node}"' in setup for node in launched)
+
+
+def test_every_topic_is_in_the_readme():
+    readme = (ROOT / "README.md").read_text()
+    topics = set()
+    for path in (ROOT / "hierarchy_nodes").glob("*/node.py"):
+        pattern = r'create_(?:publisher|subscription|service)\(\s*[\w.]+,\s*"([^"]+)"'
+        topics |= set(re.findall(pattern, path.read_text()))
+    assert len(topics) > 10
+    assert [topic for topic in sorted(topics) if f"`{topic}`" not in readme] == []
 
 
 def test_colcon_finds_and_installs_both_packages(tmp_path):
