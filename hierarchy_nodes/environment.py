@@ -8,6 +8,7 @@ profile file that the user names in `FASTRTPS_DEFAULT_PROFILES_FILE` goes before
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -17,6 +18,10 @@ PACKAGE = "hierarchy_nodes"
 DDS_CHOICES = ("shm", "lan", "default")
 # Fast DDS 3 reads the second name, Fast DDS 2 the first.
 PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+
+SHARED_MEMORY = Path("/dev/shm")
+# 32 MB for each process; containers often have 64 MB in all.
+SHARED_MEMORY_NEEDED = 512e6
 
 
 def share_folder() -> Path:
@@ -61,6 +66,16 @@ def _choose_profile(dds: str) -> None:
     # One of ours was put there by a parent process and gives way to what was asked of this one.
     if given - {ours}:
         return
+    if dds == "shm":
+        free = shutil.disk_usage(SHARED_MEMORY).free if SHARED_MEMORY.is_dir() else 0
+        if free < SHARED_MEMORY_NEEDED:
+            print(
+                f"warning: {SHARED_MEMORY} has {free / 1e6:.0f} MB free, "
+                f"{SHARED_MEMORY_NEEDED / 1e6:.0f} MB are needed for HIERARCHY_DDS=shm: "
+                "using 'default', which may lose large images.",
+                file=sys.stderr,
+            )
+            dds = "default"
     for name in PROFILE_VARIABLES:
         if dds == "default":
             os.environ.pop(name, None)

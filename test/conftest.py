@@ -11,6 +11,7 @@ os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 from graph import Graph
 
 from hierarchy_nodes import environment
+from hierarchy_nodes.launcher.shared_memory import sweep
 
 environment.prepare()
 
@@ -20,3 +21,4 @@ def graph():
     """Real nodes in real processes; all of them are ended with the test."""
     with Graph() as running:
         yield running
+    sweep()

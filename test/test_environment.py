@@ -44,6 +44,13 @@ def test_one_host_is_the_default(clean):
     assert sys.prefix in os.environ["AMENT_PREFIX_PATH"].split(":")
 
 
+def test_too_little_shared_memory_is_said_and_avoided(clean, capsys):
+    clean.setattr(environment, "SHARED_MEMORY_NEEDED", 1e18)
+    environment.prepare()
+    assert profile() is None
+    assert "/dev/shm has" in capsys.readouterr().err
+
+
 def test_several_hosts(clean):
     clean.setenv("HIERARCHY_DDS", "lan")
     environment.prepare()
