@@ -60,9 +60,14 @@ class Watch:
         return len(newest) == 25 and min(speed for _, speed in newest) > MOVING
 
     def rest_after(self, instant: float) -> float:
-        """Seconds from `instant` until the arm moved no more, as far as was seen."""
-        moving = [stamp for stamp, speed in self.samples if stamp > instant and speed > MOVING]
-        return max(moving, default=instant) - instant
+        """Seconds from `instant` until the arm came to rest for at least 0.1 s."""
+        moved = instant
+        for stamp, speed in list(self.samples):
+            if stamp > moved + 0.1:
+                break
+            if stamp > instant and speed > MOVING:
+                moved = stamp
+        return moved - instant
 
     def close(self) -> None:
         self._open = False

@@ -15,6 +15,7 @@ from hierarchy_interfaces.action import ExecuteTask
 from hierarchy_interfaces.msg import Correction, StackStatus
 from rclpy.action import ActionClient
 from rclpy.action.client import ClientGoalHandle
+from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
@@ -39,7 +40,7 @@ class Outcome:
 
 
 class StackClient:
-    """A node of its own in the stack's namespace.
+    """A node and a ROS context of its own in the stack's namespace.
 
     Args:
         namespace: Of the robot; empty for none.
@@ -48,9 +49,12 @@ class StackClient:
 
     def __init__(self, namespace: str = "", tick: Callable[[], None] | None = None) -> None:
         # Signals end the caller, which then still needs the context to cancel its task.
-        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-        self.node = rclpy.create_node("operator", namespace=namespace)
-        self._executor = SingleThreadedExecutor()
+        self._context = Context()
+        rclpy.init(
+            args=[], context=self._context, signal_handler_options=SignalHandlerOptions.NO
+        )
+        self.node = rclpy.create_node("operator", namespace=namespace, context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         self._tick = tick or (lambda: None)
         # The newest of each node, with the monotonic time at which it came.
@@ -70,7 +74,7 @@ class StackClient:
         self._executor.shutdown()
         self._action.destroy()
         self.node.destroy_node()
-        rclpy.try_shutdown()
+        rclpy.try_shutdown(context=self._context)
 
     def _on_status(self, message: StackStatus) -> None:
         if message.state == "shutdown":
