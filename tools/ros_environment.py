@@ -20,6 +20,8 @@ def write(path: str) -> None:
 
 
 def enter() -> None:
+    if "HIERARCHY_OUTSIDE_ROS" in os.environ:
+        return
     if LIBRARIES in os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep):
         return
     with open(RECORD, encoding="utf-8") as file:
