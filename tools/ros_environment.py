@@ -8,7 +8,7 @@ import json
 import os
 import sys
 
-PATHS = ("AMENT_PREFIX_PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "PATH")
+PATHS = ("AMENT_PREFIX_PATH", "LD_LIBRARY_PATH", "PYTHONPATH")
 NAMES = (*PATHS, "ROS_DISTRO", "ROS_VERSION", "ROS_PYTHON_VERSION")
 RECORD = os.path.join(sys.prefix, "ros_environment.json")
 LIBRARIES = os.path.join(sys.prefix, "lib")
