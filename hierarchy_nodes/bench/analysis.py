@@ -13,7 +13,7 @@ from hierarchy_nodes.types import Array
 MOVING = 0.02  # rad/s, the fastest joint
 REST = 0.02
 AT_REST = 0.002  # m/s, the tool
-SLOWED = 0.5
+SLOWED, STEADY = 0.5, 0.6  # of the usual speed; new chunks make ripples of a quarter of it
 BEFORE = 0.1  # seconds over which the speed before is taken
 WITHIN = 2.0  # seconds after which an event no longer counts as the cause
 
@@ -72,7 +72,7 @@ def change_delays(log: Log, tools: Array, said: Sequence[float]) -> list[float]:
         usual = float(np.median(earlier))
         if earlier.max() < AT_REST:
             changed = speeds[later] > 2 * AT_REST
-        elif earlier.min() > (1 + SLOWED) / 2 * usual:
+        elif earlier.min() > STEADY * usual:
             changed = speeds[later] < SLOWED * usual
         else:
             continue  # not steady: what changes next need not be the correction's doing
