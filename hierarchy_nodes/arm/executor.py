@@ -101,7 +101,7 @@ class ChunkExecutor:
         self._arrived = -np.inf
         self._last: float | None = None
         self._q: Array | None = None
-        self._qd = np.zeros(len(kinematics.joint_names))
+        self._qd: Array = np.zeros(len(kinematics.joint_names))
         self._tool: Pose | None = None
         self._gripper: float | None = None
         self._deviating: float | None = None

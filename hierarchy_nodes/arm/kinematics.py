@@ -29,8 +29,8 @@ class _VelocityWindow(Limit):
 
     def __init__(self, joints: int) -> None:
         self._matrix = np.vstack([np.eye(joints), -np.eye(joints)])
-        self.lower = np.zeros(joints)
-        self.upper = np.zeros(joints)
+        self.lower: Array = np.zeros(joints)
+        self.upper: Array = np.zeros(joints)
 
     def compute_qp_inequalities(self, configuration: mink.Configuration, dt: float) -> Constraint:
         return Constraint(self._matrix, np.concatenate([self.upper, -self.lower]) * dt)

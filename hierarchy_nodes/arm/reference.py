@@ -60,8 +60,8 @@ class ReferenceFollower:
     def __init__(self, config: ArmConfig, workspace: Workspace) -> None:
         self._config = config
         self._workspace = workspace
-        self.linear = np.zeros(3)
-        self.angular = np.zeros(3)
+        self.linear: Array = np.zeros(3)
+        self.angular: Array = np.zeros(3)
 
     def halt(self) -> None:
         """Forget all motion."""
