@@ -159,7 +159,7 @@ def measure_tracking(
         )
 
     def chunk(now: float) -> ActionChunk:
-        times: Array = np.arange(0.0, chunk_seconds, 0.05)
+        times: Array = np.arange(0.0, chunk_seconds, 0.05, dtype=np.float64)
         return _chunk(now, times, [path.at(now - begin + t) for t in times])
 
     _drive(arm, executor, chunk, float(path.times[-1]), dt, chunk_period, measure)

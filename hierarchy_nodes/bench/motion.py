@@ -15,7 +15,7 @@ CENTER = np.array([0.43, 0.0, 0.40])  # the home pose lies on the circle
 RADIUS = 0.08
 SPEED = 0.12  # m/s
 CHUNK_PERIOD = 1 / 15
-CHUNK_TIMES: Array = np.arange(0.0, 0.81, 0.05)
+CHUNK_TIMES: Array = np.arange(0.0, 0.81, 0.05, dtype=np.float64)
 
 
 def circle_chunk(state: RobotState) -> ActionChunk:
