@@ -50,9 +50,7 @@ class StackClient:
     def __init__(self, namespace: str = "", tick: Callable[[], None] | None = None) -> None:
         # Signals end the caller, which then still needs the context to cancel its task.
         self._context = Context()
-        rclpy.init(
-            args=[], context=self._context, signal_handler_options=SignalHandlerOptions.NO
-        )
+        rclpy.init(args=[], context=self._context, signal_handler_options=SignalHandlerOptions.NO)
         self.node = rclpy.create_node("operator", namespace=namespace, context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
