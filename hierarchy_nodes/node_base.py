@@ -21,8 +21,8 @@ from hierarchy_nodes.conversions import time_to_msg
 from hierarchy_nodes.errors import HierarchyError
 
 HEARTBEAT_PERIOD = 0.05
-# Three missed heartbeats, and the arm can still come to rest within 200 ms of a node's death.
-HEARTBEAT_TIMEOUT = 0.15
+# Two missed heartbeats and some delay, and the arm can still come to rest within 200 ms of a node's death.
+HEARTBEAT_TIMEOUT = 0.13
 
 
 class HierarchyNode(Node):

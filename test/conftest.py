@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Before any import of rclpy. Domains above 101 collide with Linux's ephemeral ports.
 os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
@@ -14,6 +15,9 @@ from hierarchy_nodes import environment
 from hierarchy_nodes.launcher.shared_memory import sweep
 
 environment.prepare()
+# Slow draws are the machine's doing; no test here measures time.
+settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any")
 
 
 @pytest.fixture

@@ -369,6 +369,20 @@ def test_node_that_falls_silent(name):
     assert world.plans[-1].path == ()
 
 
+def test_node_that_comes_back_in_time():
+    """A task given while a node is started again waits for it."""
+    world = World(node_timeout=1.0, start_timeout=3.0)
+    world.run(0.5)
+    world.alive.discard("controller")
+    world.run(2)
+    world.start()
+    world.run(1.5)
+    assert not world.outcomes
+    world.alive.add("controller")
+    world.run(3)
+    assert not world.outcomes
+
+
 def test_node_that_was_never_there():
     world = World(start_timeout=2.0)
     world.alive.discard("segmenter")

@@ -28,12 +28,7 @@ class ControllerNode(HierarchyNode):
         self._chunks = self.create_publisher(msg.ActionChunk, "action_chunk", qos.COMMAND)
         self._worker = LatestWorker(self._work, self._failed, "controller")
         self.create_subscription(msg.Plan, "plan", self._on_plan, qos.LATCHED)
-        self.create_subscription(
-            msg.Segments,
-            "segments",
-            lambda m: self._core.segments(conversions.segments_from_msg(m)),
-            qos.SENSOR,
-        )
+        self.create_subscription(msg.Segments, "segments", self._on_segments, qos.SENSOR)
         self.create_subscription(
             msg.LanguageMotion,
             "language_motion",
@@ -54,7 +49,7 @@ class ControllerNode(HierarchyNode):
         )
         FrameSubscriber(self, self._core.frame, self.config.reliable_images)
         RobotSubscriber(self, self._core.robot)
-        self.create_timer(1.0 / self.config.rate_hz, self._tick)
+        self._timer = self.create_timer(1.0 / self.config.rate_hz, self._tick)
 
     def close(self) -> None:
         self._worker.close()
@@ -68,6 +63,12 @@ class ControllerNode(HierarchyNode):
         else:
             self._core.plan(plan, self.now())
         # At once, not with the next tick: the planner waits to hear about it.
+        self._tick()
+
+    def _on_segments(self, message: msg.Segments) -> None:
+        self._core.segments(conversions.segments_from_msg(message))
+        # What was just seen is acted upon at once; the timer fills the time until the next.
+        self._timer.reset()
         self._tick()
 
     def _tick(self) -> None:

@@ -21,7 +21,7 @@ class PlannerConfig:
         5.0, "A task ends if no camera image comes for so long", unit="s", low=0.2, high=60.0
     )
     node_timeout: float = param(
-        1.0, "A task ends if a needed node is silent for so long", unit="s", low=0.1, high=30.0
+        3.0, "A task ends if a needed node is silent for so long", unit="s", low=0.1, high=30.0
     )
     start_timeout: float = param(
         5.0, "How long to wait for nodes that were never heard", unit="s", low=0.1, high=60.0

@@ -245,12 +245,14 @@ class Executive:
     def _lost(self, task: Task, now: float) -> bool:
         """End the task if a node that it needs has fallen silent."""
         silent, _ = self._monitor.check(now)
-        gone = [name for name in self._needed if name in silent]
-        if now - task.started > self._config.start_timeout:
-            gone += [n for n in self._needed if n not in self._monitor.nodes and n not in gone]
-        if gone:
-            verb = "has" if len(gone) == 1 else "have"
-            names = ", ".join(gone)
+        known = self._monitor.nodes
+        missing = [n for n in self._needed if n in silent or n not in known]
+        if now - task.started <= self._config.start_timeout:
+            # One that was silent already, or never heard, may be about to (re)appear.
+            missing = [n for n in missing if n in known and known[n].at >= task.started]
+        if missing:
+            verb = "has" if len(missing) == 1 else "have"
+            names = ", ".join(missing)
             text = f"{names} {verb} not been heard for {self._config.node_timeout:g} s."
             self._end(ErrorCode.NODE_LOST, text, now)
             return True
