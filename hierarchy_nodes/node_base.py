@@ -21,7 +21,7 @@ from hierarchy_nodes.conversions import time_to_msg
 from hierarchy_nodes.errors import HierarchyError
 
 HEARTBEAT_PERIOD = 0.05
-# Two missed heartbeats and some delay, and the arm can still come to rest within 200 ms of a node's death.
+# Two may be late or lost; the arm then still rests within 200 ms of a node's death.
 HEARTBEAT_TIMEOUT = 0.13
 
 
