@@ -80,17 +80,7 @@ class MockArm(ArmDriver):
 
     @property
     def capabilities(self) -> ArmCapabilities:
-        description = self._description
-        return ArmCapabilities(
-            joint_names=description.joint_names,
-            lower=description.lower,
-            upper=description.upper,
-            max_velocity=description.max_velocity,
-            max_acceleration=description.max_acceleration,
-            rate_hz=description.rate_hz,
-            watchdog=self.options.watchdog,
-            gripper_width=description.gripper_width,
-        )
+        return self._description.capabilities(self.options.watchdog)
 
     def connect(self) -> None:
         if self._refuse > 0:

@@ -98,17 +98,7 @@ class ReplayArm(ArmDriver):
 
     @property
     def capabilities(self) -> ArmCapabilities:
-        arm = self._description
-        return ArmCapabilities(
-            joint_names=arm.joint_names,
-            lower=arm.lower,
-            upper=arm.upper,
-            max_velocity=arm.max_velocity,
-            max_acceleration=arm.max_acceleration,
-            rate_hz=arm.rate_hz,
-            watchdog=arm.watchdog,
-            gripper_width=arm.gripper_width,
-        )
+        return self._description.capabilities()
 
     def connect(self) -> None:
         arm = self._description

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from hardware.base import ArmCapabilities
 from hierarchy_nodes.environment import share_folder
 from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.parameters import read_yaml
@@ -47,6 +48,19 @@ class ArmDescription:
     max_gripper_velocity: float
     rate_hz: float
     watchdog: float
+
+    def capabilities(self, watchdog: float | None = None) -> ArmCapabilities:
+        """What a driver of this arm promises; `watchdog` (seconds) over that of the file."""
+        return ArmCapabilities(
+            joint_names=self.joint_names,
+            lower=self.lower,
+            upper=self.upper,
+            max_velocity=self.max_velocity,
+            max_acceleration=self.max_acceleration,
+            rate_hz=self.rate_hz,
+            watchdog=self.watchdog if watchdog is None else watchdog,
+            gripper_width=self.gripper_width,
+        )
 
 
 def default_urdf() -> Path:

@@ -37,18 +37,8 @@ class IdealArm:
 
     def __init__(self, kinematics: Kinematics) -> None:
         joints = len(kinematics.joint_names)
-        description = kinematics.description
         self.time = 0.0
-        self.capabilities = ArmCapabilities(
-            joint_names=kinematics.joint_names,
-            lower=kinematics.lower,
-            upper=kinematics.upper,
-            max_velocity=kinematics.max_velocity,
-            max_acceleration=kinematics.max_acceleration,
-            rate_hz=description.rate_hz,
-            watchdog=description.watchdog,
-            gripper_width=description.gripper_width,
-        )
+        self.capabilities = kinematics.description.capabilities()
         self._at = JointCommand(kinematics.home.copy(), np.zeros(joints), 1.0)
 
     def arm_state(self) -> ArmState:
