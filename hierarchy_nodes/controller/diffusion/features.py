@@ -6,8 +6,20 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
+from transforms3d import quaternions
 
-from hierarchy_nodes.types import Role
+from hierarchy_nodes.controller.diffusion.points import sample_points
+from hierarchy_nodes.controller.diffusion.remaining import Remaining
+from hierarchy_nodes.types import (
+    Array,
+    Gripper,
+    Interaction,
+    Observation,
+    PathPoint,
+    RobotState,
+    Role,
+    Segments,
+)
 
 POINTS = 256
 PATH_POINTS = 8
@@ -15,6 +27,11 @@ PATH_POINTS = 8
 ROLES = {Role.TARGET: 1, Role.GOAL: 2, Role.AVOID: 3}
 # A chunk has this many poses, this many seconds apart; the first is one period ahead.
 HORIZON, PERIOD = 16, 0.1
+# Heights of the planes that a path's rays are cut with, metres.
+PLANES = (0.0, 0.3)
+INTERACTIONS = tuple(Interaction)
+# A ray that hardly descends is cut this far from the camera, metres along the optical axis.
+_NEAR, _FAR = 0.05, 3.0
 
 
 @dataclass(frozen=True)
@@ -71,3 +88,140 @@ class Features:
     def arrays(self) -> dict[str, NDArray]:
         """All but the text, by name."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "text"}
+
+
+def extract(
+    observation: Observation, seed: int = 0, remaining: Remaining | None = None
+) -> Features:
+    """What the policy looks at, from what the controller knows. A millisecond or two.
+
+    Args:
+        observation: The newest of everything. Segments of another plan do not count.
+        seed: Which pixels are drawn; the same seed gives the same features.
+        remaining: What is left of a correction, as ``remaining.CorrectionAccount`` counts it;
+            the motion in the observation itself is not looked at.
+    """
+    o = observation
+    segments = o.segments
+    if segments is not None and segments.plan_id != o.plan.plan_id:
+        segments = None
+    cloud = (
+        np.zeros((POINTS, 3), dtype=np.float32),
+        np.zeros((POINTS, 3), dtype=np.uint8),
+        np.zeros(POINTS, dtype=np.uint8),
+    )
+    if o.frame is not None:
+        rng = np.random.default_rng(seed)
+        cloud = sample_points(o.frame, o.robot, segments, ROLES, POINTS, rng)
+    return Features(
+        points=cloud[0],
+        point_colors=cloud[1],
+        point_roles=cloud[2],
+        **_robot(o.robot),
+        **_things(segments),
+        **_path(o),
+        **_motion(remaining),
+        interaction=np.array([INTERACTIONS.index(o.plan.interaction)], dtype=np.uint8),
+        text=o.plan.subtask or o.plan.instruction,
+    )
+
+
+def _robot(robot: RobotState) -> dict[str, NDArray]:
+    tool = np.concatenate([robot.tool.position, robot.tool.quaternion])
+    return {
+        "tool": tool.astype(np.float32),
+        "joints": np.asarray(robot.joint_positions, dtype=np.float32),
+        "gripper": np.array([robot.gripper], dtype=np.float32),
+    }
+
+
+def _things(segments: Segments | None) -> dict[str, NDArray]:
+    things = np.zeros((len(ROLES), 9), dtype=np.float32)
+    there = np.zeros(len(ROLES), dtype=np.float32)
+    for role, number in ROLES.items():
+        segment = segments.role(role) if segments is not None else None
+        if segment is None:
+            continue
+        turn = (np.cos(2 * segment.yaw), np.sin(2 * segment.yaw))
+        health = 0.0 if segment.lost else segment.health
+        things[number - 1] = [*segment.centroid, *segment.size, *turn, health]
+        there[number - 1] = 1.0
+    return {"things": things, "things_there": there}
+
+
+def _path(o: Observation) -> dict[str, NDArray]:
+    """The path on the camera that it was drawn on, and that camera."""
+    found: dict[str, NDArray] = {
+        "path": np.zeros((PATH_POINTS, 2 * 3), dtype=np.float32),
+        "path_pixels": np.zeros((PATH_POINTS, 2), dtype=np.float32),
+        "path_gripper": np.zeros(PATH_POINTS, dtype=np.uint8),
+        "path_there": np.zeros(PATH_POINTS, dtype=np.float32),
+        "camera": np.zeros(11, dtype=np.float32),
+    }
+    if o.frame is None:
+        return found
+    camera = o.frame.intrinsics
+    pose = o.plan.camera_pose if o.plan.path else o.frame.camera_pose
+    scale = np.array([camera.width, camera.height, camera.width, camera.height])
+    lens = np.array([camera.fx, camera.fy, camera.cx, camera.cy]) / scale
+    found["camera"] = np.concatenate([pose.position, pose.quaternion, lens]).astype(np.float32)
+    path = shorten(o.plan.path, PATH_POINTS)
+    if path:
+        count = len(path)
+        pixels = np.array([[p.x, p.y] for p in path])
+        found["path"][:count] = cut_rays(pixels, found["camera"])
+        found["path_pixels"][:count] = pixels
+        found["path_gripper"][:count] = [p.gripper for p in path]
+        found["path_there"][:count] = 1.0
+    return found
+
+
+def cut_rays(pixels: Array, camera: Array) -> Array:
+    """Where the rays of pixels meet the two planes.
+
+    Args:
+        pixels: ``(..., 2)`` normalised image coordinates.
+        camera: ``(11,)`` as in `Features`.
+
+    Returns:
+        ``(..., 6)`` metres in the base frame.
+    """
+    position, lens = np.asarray(camera[:3], dtype=float), camera[7:]
+    rotation = quaternions.quat2mat(np.asarray(camera[3:7], dtype=float))
+    local = np.ones((*pixels.shape[:-1], 3))
+    local[..., :2] = (pixels - lens[2:]) / lens[:2]
+    rays = local @ rotation.T
+    # Upwards or level: it meets no plane below the camera; taken as far away.
+    down = np.minimum(rays[..., 2:], -1e-6)
+    cuts = [
+        position + rays * np.clip((height - position[2]) / down, _NEAR, _FAR) for height in PLANES
+    ]
+    return np.concatenate(cuts, axis=-1)
+
+
+def shorten(path: tuple[PathPoint, ...], most: int) -> tuple[PathPoint, ...]:
+    """`path` with at most `most` points: the straightest ones go first, gripper events last."""
+    kept = list(path)
+    while len(kept) > most:
+        inner = range(1, len(kept) - 1)
+        costs = [_bend(*kept[i - 1 : i + 2]) + (kept[i].gripper != Gripper.KEEP) for i in inner]
+        del kept[1 + int(np.argmin(costs))]
+    return tuple(kept)
+
+
+def _bend(before: PathPoint, point: PathPoint, after: PathPoint) -> float:
+    """Distance of a point from the line between its neighbours, in image units."""
+    way = np.array([after.x - before.x, after.y - before.y])
+    off = np.array([point.x - before.x, point.y - before.y])
+    length = float(way @ way)
+    share = float(np.clip(off @ way / length, 0.0, 1.0)) if length > 1e-12 else 0.0
+    return float(np.linalg.norm(off - share * way))
+
+
+def _motion(remaining: Remaining | None) -> dict[str, NDArray]:
+    motion, grip, there = np.zeros(6, np.float32), np.zeros(1, np.uint8), np.zeros(1, np.float32)
+    if remaining is not None:
+        r = remaining
+        motion[:] = [*r.direction, r.distance, r.rotation, r.weight]
+        grip[0], there[0] = int(r.gripper), 1.0
+    return {"motion": motion, "motion_gripper": grip, "motion_there": there}
