@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from transforms3d import quaternions
 
+from hierarchy_nodes.controller.diffusion.history import Done, History
 from hierarchy_nodes.controller.diffusion.points import sample_points
-from hierarchy_nodes.controller.diffusion.remaining import Remaining
+from hierarchy_nodes.controller.diffusion.remaining import CorrectionAccount, Remaining
+from hierarchy_nodes.geometry import project
 from hierarchy_nodes.types import (
     Array,
     Gripper,
@@ -56,6 +58,10 @@ class Features:
         path_pixels: ``(PATH_POINTS, 2)`` float32 normalised image coordinates.
         path_gripper: ``(PATH_POINTS,)`` uint8, a value of ``types.Gripper``.
         path_there: ``(PATH_POINTS,)`` float32.
+        path_passed: ``(PATH_POINTS,)`` float32, 1 for points that the tool has passed since the
+            plan came.
+        closest: ``(1,)`` float32, how near the tool has come to the top of the target since then,
+            metres, at most ``history.FAR``.
         camera: ``(11,)`` float32 position and quaternion of the optical frame, then fx, fy, cx, cy
             divided by the image width (fx, cx) and height.
         motion: ``(6,)`` float32: direction, metres still to go along it, radians still to turn,
@@ -78,6 +84,8 @@ class Features:
     path_pixels: NDArray[np.float32]
     path_gripper: NDArray[np.uint8]
     path_there: NDArray[np.float32]
+    path_passed: NDArray[np.float32]
+    closest: NDArray[np.float32]
     camera: NDArray[np.float32]
     motion: NDArray[np.float32]
     motion_gripper: NDArray[np.uint8]
@@ -90,8 +98,50 @@ class Features:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "text"}
 
 
+class Extractor:
+    """Observations in their order to features: the account that a single one cannot keep.
+
+    Demonstrations and the robot use this one class, so that both mean the same.
+    """
+
+    def __init__(self) -> None:
+        self.account = CorrectionAccount()
+        self._history = History()
+        self._plan_id: str | None = None
+        self.remaining: Remaining | None = None
+
+    def reset(self) -> None:
+        """A new episode."""
+        self.account.clear()
+        self._history.clear()
+        self._plan_id, self.remaining = None, None
+
+    def __call__(self, observation: Observation, seed: int = 0) -> Features:
+        """Take in `observation`, which is newer than the ones before."""
+        o = observation
+        if o.plan.plan_id != self._plan_id:
+            self._plan_id = o.plan.plan_id
+            self._history.clear()
+        self.remaining = self.account.update(o.motion, o.robot.tool, o.now)
+        image = None
+        if o.frame is not None and o.plan.path:
+            tool = o.robot.tool.position
+            image = project(tool, o.frame.intrinsics, o.plan.camera_pose)[0][0]
+        done = self._history.update(
+            shorten(o.plan.path, PATH_POINTS),
+            image,
+            o.robot.tool.position,
+            o.robot.gripper,
+            _current(o),
+        )
+        return extract(o, seed, self.remaining, done)
+
+
 def extract(
-    observation: Observation, seed: int = 0, remaining: Remaining | None = None
+    observation: Observation,
+    seed: int = 0,
+    remaining: Remaining | None = None,
+    done: Done | None = None,
 ) -> Features:
     """What the policy looks at, from what the controller knows. A millisecond or two.
 
@@ -100,11 +150,10 @@ def extract(
         seed: Which pixels are drawn; the same seed gives the same features.
         remaining: What is left of a correction, as ``remaining.CorrectionAccount`` counts it;
             the motion in the observation itself is not looked at.
+        done: What happened since the plan came, as ``history.History`` tells it.
     """
     o = observation
-    segments = o.segments
-    if segments is not None and segments.plan_id != o.plan.plan_id:
-        segments = None
+    segments = _current(o)
     cloud = (
         np.zeros((POINTS, 3), dtype=np.float32),
         np.zeros((POINTS, 3), dtype=np.uint8),
@@ -119,11 +168,18 @@ def extract(
         point_roles=cloud[2],
         **_robot(o.robot),
         **_things(segments),
-        **_path(o),
+        **_path(o, done or Done()),
+        closest=np.array([(done or Done()).closest], dtype=np.float32),
         **_motion(remaining),
         interaction=np.array([INTERACTIONS.index(o.plan.interaction)], dtype=np.uint8),
         text=o.plan.subtask or o.plan.instruction,
     )
+
+
+def _current(o: Observation) -> Segments | None:
+    """The segments, if they belong to the plan."""
+    known = o.segments is not None and o.segments.plan_id == o.plan.plan_id
+    return o.segments if known else None
 
 
 def _robot(robot: RobotState) -> dict[str, NDArray]:
@@ -149,13 +205,14 @@ def _things(segments: Segments | None) -> dict[str, NDArray]:
     return {"things": things, "things_there": there}
 
 
-def _path(o: Observation) -> dict[str, NDArray]:
+def _path(o: Observation, done: Done) -> dict[str, NDArray]:
     """The path on the camera that it was drawn on, and that camera."""
     found: dict[str, NDArray] = {
         "path": np.zeros((PATH_POINTS, 2 * 3), dtype=np.float32),
         "path_pixels": np.zeros((PATH_POINTS, 2), dtype=np.float32),
         "path_gripper": np.zeros(PATH_POINTS, dtype=np.uint8),
         "path_there": np.zeros(PATH_POINTS, dtype=np.float32),
+        "path_passed": np.zeros(PATH_POINTS, dtype=np.float32),
         "camera": np.zeros(11, dtype=np.float32),
     }
     if o.frame is None:
@@ -173,6 +230,7 @@ def _path(o: Observation) -> dict[str, NDArray]:
         found["path_pixels"][:count] = pixels
         found["path_gripper"][:count] = [p.gripper for p in path]
         found["path_there"][:count] = 1.0
+        found["path_passed"][: min(done.passed, count)] = 1.0
     return found
 
 
