@@ -14,6 +14,7 @@ from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Header
 
 from hierarchy_nodes import types
+from hierarchy_nodes.monitor import Heartbeat
 
 
 def time_to_msg(stamp: float) -> Time:
@@ -122,13 +123,16 @@ def frame_from_msgs(
 ) -> types.RgbdFrame:
     """One RGB-D frame. Depth in 16UC1 is millimetres (REP 118)."""
     pixels = image_from_msg(depth)
-    metres = pixels.astype(np.float32) * 1e-3 if pixels.dtype == np.uint16 else pixels
+    if pixels.dtype == np.uint16:
+        metres = pixels * np.float32(1e-3)
+    else:
+        metres = np.nan_to_num(pixels, nan=0.0, posinf=0.0, neginf=0.0)
     rgb = image_from_msg(color)
     return types.RgbdFrame(
         stamp=time_from_msg(color.header.stamp),
         frame_id=color.header.frame_id,
         color=rgb[..., ::-1] if color.encoding == "bgr8" else rgb,
-        depth=np.nan_to_num(metres, nan=0.0, posinf=0.0, neginf=0.0),
+        depth=metres,
         intrinsics=camera_info_from_msg(info),
         camera_pose=pose_from_msg(camera_pose),
     )
@@ -331,4 +335,19 @@ def correction_from_msg(message: msg.Correction) -> types.Correction:
         phrase=message.phrase,
         answer=message.answer,
         accepted=message.accepted,
+    )
+
+
+# Status
+
+
+def heartbeat_from_msg(message: msg.StackStatus) -> Heartbeat:
+    return Heartbeat(
+        message.node,
+        message.state,
+        message.level,
+        message.phase,
+        message.message,
+        message.host,
+        message.process,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import signal
 import sys
 import time
@@ -16,13 +17,9 @@ from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from hierarchy_nodes import environment, parameters, qos
+from hierarchy_nodes import environment, liveness, monitor, parameters, qos
 from hierarchy_nodes.conversions import time_to_msg
 from hierarchy_nodes.errors import HierarchyError
-
-HEARTBEAT_PERIOD = 0.05
-# Two may be late or lost; the arm then still rests within 200 ms of a node's death.
-HEARTBEAT_TIMEOUT = 0.13
 
 
 class HierarchyNode(Node):
@@ -39,9 +36,11 @@ class HierarchyNode(Node):
         for field, options in self._options.items():
             chosen = getattr(self.config, field)
             self._declare(("options" if ":" in chosen else chosen) + ".", options)
-        self._status = StackStatus(node=name, state="idle")
+        self._status = StackStatus(
+            node=name, state="idle", host=liveness.host(), process=os.getpid()
+        )
         self._status_publisher = self.create_publisher(StackStatus, "status", qos.STATUS)
-        self.create_timer(HEARTBEAT_PERIOD, self._beat)
+        self.create_timer(monitor.PERIOD, self._beat)
 
     def make_plugin(self, field: str) -> Any:
         """An instance of the class that the plugin field names, with its options."""

@@ -2,6 +2,7 @@
 
 from hierarchy_nodes.console.watch import StackWatch
 from hierarchy_nodes.health import ERROR, OK, STALE, WARN
+from hierarchy_nodes.monitor import Heartbeat
 
 
 def watch(*expected, grace=5.0) -> StackWatch:
@@ -9,7 +10,7 @@ def watch(*expected, grace=5.0) -> StackWatch:
 
 
 def beat(stack, name, now, state="idle", level=0, message=""):
-    stack.hear(name, now, state, level, "", message)
+    stack.hear(Heartbeat(name, state, level, message=message), now)
 
 
 def whole(stack, now):
@@ -42,7 +43,7 @@ def test_a_silent_node_is_named():
     assert whole(stack, 1.5).level == ERROR
     assert "arm is silent" in whole(stack, 1.5).message
     arm = next(r for r in stack.reports(1.5) if r.part == "stack/arm")
-    assert (arm.level, arm.message) == (STALE, "silent")
+    assert (arm.level, arm.message) == (STALE, "is silent")
     # It comes back.
     run(stack, 1.5, 1.7, "arm", "camera")
     assert whole(stack, 1.7).level == OK

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from hardware.base import ArmCapabilities, JointCommand
@@ -25,12 +27,12 @@ def limited(command: JointCommand, capabilities: ArmCapabilities) -> JointComman
     if not (
         np.isfinite(positions).all()
         and np.isfinite(velocities).all()
-        and np.isfinite(command.gripper)
+        and math.isfinite(command.gripper)
     ):
         raise DriverError(f"Joint command is not finite: {command}.")
     fastest = capabilities.max_velocity
     return JointCommand(
-        np.clip(positions, capabilities.lower, capabilities.upper),
-        np.clip(velocities, -fastest, fastest),
-        float(np.clip(command.gripper, 0.0, 1.0)),
+        np.minimum(np.maximum(positions, capabilities.lower), capabilities.upper),
+        np.minimum(np.maximum(velocities, -fastest), fastest),
+        min(max(float(command.gripper), 0.0), 1.0),
     )

@@ -21,7 +21,7 @@ from hierarchy_nodes.arm.watch import NodeWatch
 from hierarchy_nodes.diagnostics import DiagnosticsPublisher
 from hierarchy_nodes.errors import ChunkRejected
 from hierarchy_nodes.health import Report
-from hierarchy_nodes.node_base import HEARTBEAT_TIMEOUT, HierarchyNode, run
+from hierarchy_nodes.node_base import HierarchyNode, run
 
 
 class ArmNode(HierarchyNode):
@@ -34,7 +34,7 @@ class ArmNode(HierarchyNode):
         config = self.config
         self._loop = ArmLoop(config, self.make_plugin("driver"))
         self._watch = NodeWatch(
-            HEARTBEAT_TIMEOUT, ("arm", *config.ignored_nodes), config.critical_nodes
+            config.node_timeout, ("arm", *config.ignored_nodes), config.critical_nodes
         )
         self._shown: tuple[str, int, str] = ("", 0, "")
         self._rejection_told = 0.0
@@ -71,6 +71,7 @@ class ArmNode(HierarchyNode):
 
     def close(self) -> None:
         self._loop.close()
+        self._watch.monitor.close()
 
     def _turn(self) -> None:
         self._loop.hold(self._watch.reason(time.monotonic()))
@@ -125,8 +126,7 @@ class ArmNode(HierarchyNode):
         self._loop.set_validity(message.plan_id, until)
 
     def _on_status(self, message: StackStatus) -> None:
-        now, word, text = time.monotonic(), message.state, message.message
-        self._watch.monitor.hear(message.node, now, word, message.level, message.phase, text)
+        self._watch.monitor.hear(conversions.heartbeat_from_msg(message), time.monotonic())
 
     def _publish(self, state: ArmState) -> None:
         if state.stamp == self._stamp:

@@ -9,7 +9,7 @@ from hierarchy_nodes.monitor import StackMonitor
 
 
 class NodeWatch:
-    """Holds for nodes that fell silent, and for critical ones that report an error.
+    """Holds for nodes that are lost, and for critical ones that report an error.
 
     Args:
         timeout: Seconds of silence after which a node is lost.
@@ -27,19 +27,24 @@ class NodeWatch:
         """Why to hold at `now` (monotonic seconds), or None. To be called every few ms."""
         last, self._checked = self._checked, now
         # After a sleep of this process itself the heartbeats still wait to be heard.
-        if last is None or now - last < self.monitor.timeout / 2:
-            self._lost, _ = self.monitor.check(now)
-        reasons = [f"{name} is silent" for name in self._lost]
+        slept = last is not None and now - last > self.monitor.timeout / 2
+        self._lost = self.monitor.check(now, silence=not slept)
+        nodes = self.monitor.nodes
+        reasons = [f"{name} {nodes[name].why}" for name in self._lost]
         for name in self._critical:
-            heard = self.monitor.nodes.get(name)
-            if heard is not None and not heard.lost and heard.level == ERROR:
-                reasons.append(f"{name}: {heard.message or heard.state}")
+            heard = nodes.get(name)
+            if heard is not None and not heard.why and heard.beat.level == ERROR:
+                reasons.append(f"{name}: {heard.beat.message or heard.beat.state}")
         return ", ".join(reasons) or None
 
     def report(self, now: float) -> Report:
         """Names the lost nodes and for how long they have been silent."""
         nodes = self.monitor.nodes
-        lost = [f"{n}: silent for {now - nodes[n].at:.2f} s" for n in self._lost if n in nodes]
+        lost = [
+            f"{n} {nodes[n].why}, not heard for {now - nodes[n].at:.2f} s"
+            for n in self._lost
+            if n in nodes
+        ]
         known = ", ".join(sorted(nodes))
         return Report(
             ERROR if lost else OK, "; ".join(lost) or "all heard", {"known": known}, part="nodes"

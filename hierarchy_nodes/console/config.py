@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hierarchy_nodes import monitor
 from hierarchy_nodes.parameters import param
 
 
@@ -18,6 +19,13 @@ class ConsoleConfig:
     reliable_images: bool = param(False, "Subscribe to images reliably")
     expected: list[str] = param(
         [], "Nodes that must be running; one that was never heard is reported as missing"
+    )
+    node_timeout: float = param(
+        monitor.TIMEOUT,
+        "Silence after which a node is lost; the end of a process of this machine is seen at once",
+        unit="s",
+        low=0.15,
+        high=10.0,
     )
     grace: float = param(
         10.0, "Time for the expected nodes to appear", unit="s", low=0.0, high=600.0

@@ -17,7 +17,7 @@ from hierarchy_nodes.console.view import View
 from hierarchy_nodes.console.watch import StackWatch
 from hierarchy_nodes.diagnostics import DiagnosticsPublisher
 from hierarchy_nodes.health import Report
-from hierarchy_nodes.node_base import HEARTBEAT_TIMEOUT, HierarchyNode, run
+from hierarchy_nodes.node_base import HierarchyNode, run
 from hierarchy_nodes.subscribers import FrameSubscriber
 from hierarchy_nodes.types import RgbdFrame
 from hierarchy_nodes.worker import LatestWorker
@@ -35,7 +35,9 @@ class ConsoleNode(HierarchyNode):
         config = self.config
         self._view = View(config.scale)
         self._lost: list[str] = []
-        self._watch = StackWatch(HEARTBEAT_TIMEOUT, config.expected, config.grace, time.monotonic())
+        self._watch = StackWatch(
+            config.node_timeout, config.expected, config.grace, time.monotonic()
+        )
         self._worker = LatestWorker(self._draw, self._failed, "overlay")
         self._overlay = self.create_publisher(CompressedImage, "overlay/compressed", qos.SENSOR)
         self._diagnostics = DiagnosticsPublisher(self, self._collect, self.now)
@@ -78,14 +80,7 @@ class ConsoleNode(HierarchyNode):
         self._view.stopped = (message.reason or "stopped") if message.stopped else ""
 
     def _on_status(self, message: msg.StackStatus) -> None:
-        self._watch.hear(
-            message.node,
-            time.monotonic(),
-            message.state,
-            message.level,
-            message.phase,
-            message.message,
-        )
+        self._watch.hear(conversions.heartbeat_from_msg(message), time.monotonic())
         self._view.set_status(message.node, message.state, message.phase, message.message)
 
     def _look(self) -> None:

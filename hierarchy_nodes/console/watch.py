@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hierarchy_nodes.health import ERROR, OK, STALE, WARN, Report
-from hierarchy_nodes.monitor import StackMonitor
+from hierarchy_nodes.monitor import Heartbeat, StackMonitor
 
 
 class StackWatch:
@@ -25,17 +25,17 @@ class StackWatch:
         self._checked: float | None = None
         self._lost: list[str] = []
 
-    def hear(self, node: str, now: float, state: str, level: int, phase: str, message: str) -> None:
+    def hear(self, beat: Heartbeat, now: float) -> None:
         """Note a heartbeat."""
-        self._heard.add(node)
-        self.monitor.hear(node, now, state, level, phase, message)
+        self._heard.add(beat.node)
+        self.monitor.hear(beat, now)
 
     def lost(self, now: float) -> list[str]:
-        """The nodes that are silent at `now`; to be called every few ten milliseconds."""
+        """The nodes that are lost at `now`; to be called every few ten milliseconds."""
         last, self._checked = self._checked, now
         # After a sleep of this process itself the heartbeats still wait to be heard.
-        if last is None or now - last < self.monitor.timeout:
-            self._lost, _ = self.monitor.check(now)
+        slept = last is not None and now - last > self.monitor.timeout
+        self._lost = self.monitor.check(now, silence=not slept)
         return [name for name in self._lost if name in self.monitor.nodes]
 
     def reports(self, now: float) -> list[Report]:
@@ -45,14 +45,16 @@ class StackWatch:
         late = now > self._due
         missing = [n for n in self._expected if n not in self._heard] if late else []
         gone = [n for n in self._expected if n in self._heard and n not in nodes]
-        problems = [f"{name} is silent" for name in lost]
+        problems = [f"{name} {nodes[name].why}" for name in lost]
         problems += [f"{name} was never heard" for name in missing]
         problems += [f"{name} has left" for name in gone]
-        ill = [name for name, heard in nodes.items() if heard.level >= WARN and name not in lost]
+        ill = [
+            name for name, heard in nodes.items() if heard.beat.level >= WARN and name not in lost
+        ]
         level = ERROR if problems else WARN if ill else OK
         remarks = [
             *problems,
-            *(f"{name}: {nodes[name].message or nodes[name].state}" for name in ill),
+            *(f"{name}: {nodes[name].beat.message or nodes[name].beat.state}" for name in ill),
         ]
         whole = Report(
             level, "; ".join(remarks) or "all heard", {"nodes": ", ".join(sorted(nodes))}, "stack"
@@ -61,9 +63,9 @@ class StackWatch:
 
     def _node(self, name: str, now: float, lost: bool) -> Report:
         heard = self.monitor.nodes[name]
-        silence = now - heard.at
+        beat, silence = heard.beat, now - heard.at
         if lost:
-            values = {"last_state": heard.state, "silent_for_s": silence}
-            return Report(STALE, "silent", values, f"stack/{name}")
-        message = ": ".join(part for part in (heard.state, heard.message) if part)
-        return Report(heard.level, message, {"phase": heard.phase}, f"stack/{name}")
+            values = {"last_state": beat.state, "silent_for_s": silence}
+            return Report(STALE, heard.why, values, f"stack/{name}")
+        message = ": ".join(part for part in (beat.state, beat.message) if part)
+        return Report(beat.level, message, {"phase": beat.phase}, f"stack/{name}")

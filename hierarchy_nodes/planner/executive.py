@@ -15,7 +15,7 @@ import numpy as np
 
 from hierarchy_nodes.errors import ErrorCode, HierarchyError, PlanningError
 from hierarchy_nodes.geometry import IDENTITY
-from hierarchy_nodes.monitor import StackMonitor
+from hierarchy_nodes.monitor import Heartbeat, StackMonitor
 from hierarchy_nodes.planner.base import PlannerBackend, PlanRequest, TaskDone
 from hierarchy_nodes.planner.checking import holds_something
 from hierarchy_nodes.planner.config import PlannerConfig
@@ -143,7 +143,7 @@ class Executive:
 
     def hear(self, node: str, now: float, state: str, plan_id: str = "", message: str = "") -> None:
         """A node's status. The controller's tells how the plan goes."""
-        self._monitor.hear(node, now, state, message=message)
+        self._monitor.hear(Heartbeat(node, state, message=message), now)
         task = self.task
         if node != "controller" or task is None or task.phase != Phase.EXECUTING:
             return
@@ -244,7 +244,7 @@ class Executive:
 
     def _lost(self, task: Task, now: float) -> bool:
         """End the task if a node that it needs has fallen silent."""
-        silent, _ = self._monitor.check(now)
+        silent = self._monitor.check(now)
         known = self._monitor.nodes
         missing = [n for n in self._needed if n in silent or n not in known]
         if now - task.started <= self._config.start_timeout:

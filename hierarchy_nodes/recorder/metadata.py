@@ -13,6 +13,8 @@ from hierarchy_nodes.recorder.writer import Counts, Topic
 
 FILE = "metadata.yaml"
 VERSION = 9  # of the format; Jazzy's
+# Ten times faster, where it is there.
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def describe(files: list[tuple[str, Counts]], topics: Iterable[Topic]) -> dict[str, Any]:
@@ -60,6 +62,6 @@ def describe(files: list[tuple[str, Counts]], topics: Iterable[Topic]) -> dict[s
 def write(folder: Path, files: list[tuple[str, Counts]], topics: Iterable[Topic]) -> None:
     """Replace the folder's metadata.yaml in one step. Raises OSError."""
     draft = folder / (FILE + ".new")
-    text = yaml.safe_dump(describe(files, topics), sort_keys=False)
+    text = yaml.dump(describe(files, topics), Dumper=_DUMPER, sort_keys=False)
     draft.write_text(text, encoding="utf-8")
     draft.replace(folder / FILE)

@@ -15,6 +15,7 @@ from typing import Any
 
 from hierarchy_interfaces.msg import StackStatus
 from rclpy.duration import Duration, Infinite
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
@@ -27,7 +28,7 @@ from hierarchy_nodes.recorder.config import RecorderConfig
 from hierarchy_nodes.recorder.recording import MEGABYTE, Limits, Recording
 from hierarchy_nodes.recorder.writer import Topic
 
-DISCOVERY_PERIOD = 0.25
+DISCOVERY_PERIOD = 0.5
 DEPTH = 100
 
 
@@ -46,6 +47,7 @@ class RecorderNode(HierarchyNode):
         )
         self.recording = Recording(_unused(directory, name), limits)
         self._subscriptions_of: dict[str, Subscription] = {}
+        self._publisher_counts: dict[str, int] = {}
         self._unknown: dict[str, str] = {}
         if config.repair:
             threading.Thread(target=self._repair, args=(directory,), daemon=True).start()
@@ -67,6 +69,11 @@ class RecorderNode(HierarchyNode):
         return (inside or topic in self.config.extra_topics) and not excluded
 
     def _follow(self, name: str, type_name: str) -> None:
+        # What the publishers offer is expensive to ask for; how many there are is not.
+        count = self.count_publishers(name)
+        if count == self._publisher_counts.get(name):
+            return
+        self._publisher_counts[name] = count
         publishers = self.get_publishers_info_by_topic(name)
         if not publishers:
             return
@@ -86,7 +93,13 @@ class RecorderNode(HierarchyNode):
         offered = tuple(describe(info.qos_profile) for info in publishers)
         topic = Topic(name, type_name, offered, str(publishers[0].topic_type_hash or ""))
         self._subscriptions_of[name] = self.create_subscription(
-            message, name, partial(self._on_message, topic), profile, raw=True
+            message,
+            name,
+            partial(self._on_message, topic),
+            profile,
+            raw=True,
+            # Each event would be one more thing to wait for, for every topic.
+            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
         )
 
     def _on_message(self, topic: Topic, data: bytes, info: dict[str, int]) -> None:
