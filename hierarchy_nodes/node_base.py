@@ -133,11 +133,7 @@ def events_executor() -> Executor:
     return EventsExecutor()
 
 
-def run(
-    make: Callable[[], HierarchyNode],
-    args: list[str] | None = None,
-    executor_class: Callable[[], Executor] = events_executor,
-) -> int:
+def run(make: Callable[[], HierarchyNode], args: list[str] | None = None) -> int:
     """Run one node until it is told to end. Returns the process's exit code.
 
     SIGINT and SIGTERM end it without a traceback; a HierarchyError while it starts is printed as
@@ -163,7 +159,7 @@ def run(
         print(f"error: {error}", file=sys.stderr, flush=True)
         rclpy.shutdown()
         return 2
-    executor = executor_class()
+    executor = events_executor()
     executor.add_node(node)
     try:
         while not ended:

@@ -1,6 +1,9 @@
 """The arm node as a process, with the mock driver at the device boundary."""
 
 import json
+import os
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -14,6 +17,7 @@ from std_srvs.srv import Trigger
 
 from hierarchy_nodes import conversions, qos, types
 from hierarchy_nodes.geometry import top_down
+from hierarchy_nodes.liveness import host
 
 DOWN = top_down([0, 0, 0]).quaternion
 START = 60.0  # seconds; a busy machine imports slowly
@@ -241,29 +245,38 @@ def test_bad_chunks_are_refused_counted_and_move_nothing(graph, tmp_path):
     assert list(arm.joints[-1][1].position) == pytest.approx(where, abs=1e-6)
 
 
-def test_a_silent_node_makes_the_arm_hold_and_is_named(graph, arm):
-    beat = StackStatus(node="controller", state="busy")
-    next_beat = 0.0
+@pytest.mark.parametrize("death", [False, True])
+def test_a_lost_node_makes_the_arm_hold_and_is_named(graph, tmp_path, death):
+    # Of a death the kernel tells; silence takes its time.
+    arm = Arm(graph, tmp_path, node_timeout=5.0 if death else 0.2).ready()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        beat = StackStatus(node="controller", state="busy", host=host(), process=process.pid)
+        next_beat = 0.0
 
-    def moving():
-        nonlocal next_beat
-        if time.monotonic() >= next_beat:
-            next_beat = time.monotonic() + 0.03
-            arm.heartbeats.publish(beat)
-        return arm.x > 0.40
+        def moving():
+            nonlocal next_beat
+            if time.monotonic() >= next_beat:
+                next_beat = time.monotonic() + 0.03
+                arm.heartbeats.publish(beat)
+            return arm.x > 0.40
 
-    arm.drive(0.60, moving)
-    arm.drive(0.60, lambda: arm.speed < 1e-3 and arm.state == "holding")
-    graph.wait_for(lambda: "controller: silent for" in arm.part("/arm/nodes")[1], 10)
-    assert arm.part("/arm/nodes")[0] == 2
-    assert arm.x < 0.58
-    where = arm.rest()
+        arm.drive(0.65, moving)
+        if death:
+            process.kill()
+        arm.drive(0.65, lambda: arm.speed < 1e-3 and arm.state == "holding")
+        why = "controller has died" if death else "controller is silent"
+        graph.wait_for(lambda: why in arm.part("/arm/nodes")[1], 10)
+        assert arm.part("/arm/nodes")[0] == 2
+        assert arm.x < 0.62
+        where = arm.rest()
+        beat.process = os.getpid()
 
-    def back():
-        moving()
-        return arm.x > where + 0.01
+        def back():
+            moving()
+            return arm.x > where + 0.01
 
-    arm.drive(0.60, back)
+        arm.drive(0.65, back)
+        process.kill()
 
 
 def test_corrections_stop_pause_and_slow_the_arm(graph, arm):

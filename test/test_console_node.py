@@ -89,4 +89,4 @@ def test_diagnostics_name_the_node_that_died(graph):
     assert time.monotonic() - killed < 5.0
     whole, _ = stack()
     assert whole.level == DiagnosticStatus.ERROR
-    assert "correction is silent" in whole.message
+    assert "correction has died" in whole.message
