@@ -1,0 +1,236 @@
+"""Weights that act: features in, chunk in the base frame out."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hierarchy_nodes.controller.diffusion import actions, inputs
+from hierarchy_nodes.controller.diffusion.features import HORIZON, PERIOD, Features
+from hierarchy_nodes.controller.diffusion.inputs import CHANNELS, MOTION, Batch
+from hierarchy_nodes.controller.diffusion.network import DiffusionNetwork, Memory
+from hierarchy_nodes.controller.diffusion.sampler import Prefix, Sample, sample
+from hierarchy_nodes.controller.diffusion.schedule import CosineSchedule
+from hierarchy_nodes.controller.diffusion.weights import PolicyConfig, load_weights
+from hierarchy_nodes.errors import ConfigError
+from hierarchy_nodes.types import Array
+
+TIMES = PERIOD * np.arange(1, HORIZON + 1)
+MAX_GUIDANCE = 5.0
+
+
+@dataclass(frozen=True)
+class View:
+    """What the network made of one observation.
+
+    Attributes:
+        memory: For the denoising steps; two in a batch where there is guidance.
+        tool: ``(1, 7)`` that the chunk is relative to.
+        guidance: 1 for none; more makes a correction count for more.
+        done: Probability that the task is finished.
+    """
+
+    memory: Memory
+    tool: Tensor
+    guidance: float
+    done: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A chunk, ``(HORIZON, 8)`` float64 in the base frame, and how it was sampled."""
+
+    chunk: Array
+    sample: Sample
+
+
+class Policy:
+    """The network with all that belongs to it. Keeps nothing of one observation for the next.
+
+    Args:
+        network: Ready to infer.
+        config: What belongs to it.
+        channels: Which of `inputs.CHANNELS` to look at; others count as missing.
+        traced: Record the network's operations once and replay them: the same numbers, less
+            overhead.
+    """
+
+    def __init__(
+        self,
+        network: DiffusionNetwork,
+        config: PolicyConfig,
+        channels: tuple[str, ...] = CHANNELS,
+        traced: bool = True,
+    ) -> None:
+        self.network, self.config = network, config
+        self.schedule = CosineSchedule(config.network.levels)
+        self.normalisation = config.normalisation
+        self._numbers = inputs.numbered(config.vocabulary)
+        used = [float(name in channels and name in config.channels) for name in CHANNELS]
+        self._channels = torch.tensor([used])
+        self._texts: dict[str, Tensor] = {}
+        self._encoder, self._decoder = _Encoder(network).eval(), _Decoder(network).eval()
+        self._traces: dict[str, nn.Module] | None = {} if traced else None
+        self._times = torch.from_numpy(TIMES).float()
+
+    @classmethod
+    def load(cls, path: Path, channels: tuple[str, ...] = CHANNELS, traced: bool = True) -> Policy:
+        """From a weights file; see ``weights.load_weights`` for what is checked."""
+        return cls(*load_weights(path), channels, traced)
+
+    @torch.inference_mode()
+    def see(self, features: Features, guidance: float = 1.0) -> View:
+        """Look at one observation.
+
+        Args:
+            features: As extracted.
+            guidance: Weight of the difference that a correction makes (Ho and Salimans 2022,
+                "Classifier-Free Diffusion Guidance"); the contrast is that nobody had said
+                anything. 1 costs nothing.
+        """
+        batch = inputs.batch_of(features)
+        channels, text = self._channels, self._read(features.text)
+        told = float(features.motion_there[0]) * float(channels[0, MOTION])
+        guidance = min(max(guidance, 0.0), MAX_GUIDANCE) if told > 0 else 1.0
+        if guidance != 1.0:
+            batch = {name: value.expand(2, *value.shape[1:]) for name, value in batch.items()}
+            batch["motion_there"] = torch.tensor([[1.0], [0.0]])
+            channels, text = channels.expand(2, -1), text.expand(2, -1, -1)
+        keys, values, done = self._run("encode", self._encoder, (batch, text, channels))
+        memory = Memory(keys, values, done)
+        return View(memory, batch["tool"][:1], guidance, float(torch.sigmoid(done[0])))
+
+    @torch.inference_mode()
+    def act(
+        self,
+        view: View,
+        *,
+        steps: int,
+        guess: Array | None = None,
+        start: int | None = None,
+        prefix: Array | None = None,
+        weights: Array | None = None,
+        tolerance: float = 0.0,
+        randomness: float = 0.0,
+        seed: int = 0,
+    ) -> Answer:
+        """Sample a chunk; see ``sampler.sample``.
+
+        Args:
+            view: What is seen.
+            steps: Denoising steps.
+            guess: ``(HORIZON, 8)`` base frame, at this chunk's times; None for a cold start.
+            start: Level to start at; the highest if not given.
+            prefix: Like `guess`, what is being executed.
+            weights: ``(HORIZON,)`` of the prefix.
+            tolerance, randomness: As there.
+            seed: Of all noise.
+
+        Raises:
+            ConfigError: Steps or start that do not fit what was trained.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        noise = torch.randn(1, HORIZON, actions.SIZE, generator=generator)
+        held = None
+        if prefix is not None and weights is not None:
+            held = Prefix(self._inward(prefix, view.tool), torch.from_numpy(weights).float())
+        found = sample(
+            None if guess is None else self._inward(guess, view.tool),
+            self.schedule.levels if start is None else start,
+            lambda noisy, level: self._denoise(view, noisy, level),
+            self.schedule,
+            noise=noise,
+            steps=steps,
+            bound=self.normalisation.bound,
+            prefix=held,
+            tolerance=tolerance,
+            randomness=randomness,
+            generator=generator,
+        )
+        chunk = actions.absolute(self.normalisation.invert(found.chunk), view.tool)[0]
+        return Answer(chunk.double().numpy(), found)
+
+    def check_steps(self, name: str, steps: int, start: int | None = None) -> None:
+        """Raise a ConfigError that names the option `name` if so many steps are impossible."""
+        try:
+            self.schedule.visits(self.schedule.levels if start is None else start, steps)
+        except ConfigError as error:
+            raise ConfigError(f"{name}: {error}") from error
+
+    def shifted(self, chunk: Array, seconds: float) -> Array:
+        """A chunk ``(HORIZON, 8)`` as it looks `seconds` after its observation.
+
+        Interpolated, the last action repeated.
+        """
+        moved = actions.at_times(
+            torch.from_numpy(chunk).float(), self._times, self._times + seconds
+        )
+        return moved.double().numpy()
+
+    def _inward(self, chunk: Array, tool: Tensor) -> Tensor:
+        relative = actions.relative(torch.from_numpy(chunk).float()[None], tool)
+        return self.normalisation.apply(relative)
+
+    def _denoise(self, view: View, noisy: Tensor, level: int) -> Tensor:
+        count = 1 if view.guidance == 1.0 else 2
+        levels = torch.full((count,), level)
+        arguments = (noisy.expand(count, -1, -1), levels, view.memory.keys, view.memory.values)
+        clean = self._run("denoise", self._decoder, arguments)
+        if count == 1:
+            return clean
+        return clean[1:] + view.guidance * (clean[:1] - clean[1:])
+
+    def _read(self, text: str) -> Tensor:
+        if text not in self._texts:
+            if len(self._texts) > 100:
+                self._texts.clear()
+            ids = inputs.word_ids(text, self._numbers, self.config.network.words)
+            self._texts[text] = self.network.read(torch.tensor([ids]))
+        return self._texts[text]
+
+    def _run(self, name: str, module: nn.Module, arguments: tuple[Any, ...]) -> Any:
+        if self._traces is None:
+            return module(*arguments)
+        size = arguments[2].shape[0] if name == "encode" else arguments[0].shape[0]
+        key = f"{name}{size}"
+        if key not in self._traces:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                trace = torch.jit.trace(module, arguments, check_trace=False)
+                self._traces[key] = torch.jit.freeze(trace)
+                for _ in range(3):  # the first runs are slower: it specialises itself
+                    self._traces[key](*arguments)
+        return self._traces[key](*arguments)
+
+
+class _Encoder(nn.Module):
+    def __init__(self, network: DiffusionNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, batch: Batch, text: Tensor, channels: Tensor
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], Tensor]:
+        memory = self.network.encode(batch, text, channels)
+        return memory.keys, memory.values, memory.done
+
+
+class _Decoder(nn.Module):
+    def __init__(self, network: DiffusionNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self,
+        noisy: Tensor,
+        level: Tensor,
+        keys: tuple[Tensor, ...],
+        values: tuple[Tensor, ...],
+    ) -> Tensor:
+        return self.network.denoise(noisy, level, Memory(keys, values, noisy))
