@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,18 +16,26 @@ from hardware.cell.cell import Cell
 from hierarchy_nodes.arm.config import ArmConfig
 from hierarchy_nodes.arm.executor import ChunkExecutor
 from hierarchy_nodes.arm.kinematics import Kinematics
-from hierarchy_nodes.controller.base import CONTROLLERS
+from hierarchy_nodes.controller.base import CONTROLLERS, ControllerBackend
 from hierarchy_nodes.controller.config import ControllerConfig
 from hierarchy_nodes.controller.supervisor import Job, Report, Supervisor
 from hierarchy_nodes.errors import ChunkRejected
-from hierarchy_nodes.planner.base import PLANNERS
+from hierarchy_nodes.parameters import from_mapping
+from hierarchy_nodes.planner.base import PLANNERS, PlannerBackend
 from hierarchy_nodes.planner.config import PlannerConfig
 from hierarchy_nodes.planner.executive import NEEDED, Executive
 from hierarchy_nodes.planner.task import Job as PlannerJob
 from hierarchy_nodes.planner.task import Outcome, PlanJob
 from hierarchy_nodes.registry import Registry
 from hierarchy_nodes.segmenter.base import SEGMENTERS
-from hierarchy_nodes.types import ActionChunk, Plan, RgbdFrame, RobotState, Segments
+from hierarchy_nodes.types import (
+    ActionChunk,
+    LanguageMotion,
+    Plan,
+    RgbdFrame,
+    RobotState,
+    Segments,
+)
 
 CONTROL_PERIOD = 1 / 125
 CONTROLLER_PERIOD = 1 / 20
@@ -47,6 +55,7 @@ class StackOptions:
     camera_latency: float = 0.03
     segmenter_latency: float = 0.05
     controller_latency: float = 0.01
+    controller_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -67,23 +76,34 @@ class InProcessStack:
     Args:
         cell: Stepped by nobody else.
         options: Backends and latencies.
+        planner, controller: Ready-made backends in place of the ones named in `options`.
 
     Attributes:
         executive: Runs tasks, as in the planner node.
+        controller: The backend that acts.
         report: What the controller last said.
         rejected: Chunks that the arm refused.
         latencies: What the calls really took.
         watchers: Called after every control period.
     """
 
-    def __init__(self, cell: Cell, options: StackOptions) -> None:
+    def __init__(
+        self,
+        cell: Cell,
+        options: StackOptions,
+        planner: PlannerBackend | None = None,
+        controller: ControllerBackend | None = None,
+    ) -> None:
         self.cell, self.options = cell, options
         self.kinematics = Kinematics()
         self.executor = ChunkExecutor(ArmConfig(), self.kinematics, cell.capabilities)
-        self._planner = _make(PLANNERS, options.planner)
+        self._planner = planner or _make(PLANNERS, options.planner)
         self.executive = Executive(self._planner, PlannerConfig(), self)
         self._segmenter = _make(SEGMENTERS, options.segmenter)
-        self._core = Supervisor(_make(CONTROLLERS, options.controller), ControllerConfig())
+        self.controller = controller or _make(
+            CONTROLLERS, options.controller, options.controller_options
+        )
+        self._core = Supervisor(self.controller, ControllerConfig())
         self.latencies = Latencies()
         self.report = Report("idle", "")
         self.rejected = 0
@@ -110,6 +130,15 @@ class InProcessStack:
         self.executive.start(instruction, self.time, outcomes.append, time_limit, max_attempts)
         self.run(time_limit + 5.0, lambda: bool(outcomes))
         return outcomes[0]
+
+    def correct(self, motion: LanguageMotion) -> None:
+        """A person's correction in words."""
+        self._core.motion(motion)
+
+    @property
+    def plan(self) -> Plan | None:
+        """The one being executed."""
+        return self._plan
 
     def publish(self, plan: Plan) -> None:
         """The executive's port: everybody gets `plan`."""
@@ -219,6 +248,6 @@ class InProcessStack:
         self._events.sort(key=lambda event: event[:2])
 
 
-def _make(registry: Registry, name: str) -> Any:
+def _make(registry: Registry, name: str, options: Mapping[str, Any] | None = None) -> Any:
     found = registry.get(name)
-    return found(found.Options())
+    return found(from_mapping(found.Options, options or {}, f"{registry.kind} {name}"))
