@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hierarchy_nodes.segmenter.ranks import median, percentiles
 from hierarchy_nodes.types import Array
 
 _GROUNDED = 0.005  # lower points count as table
@@ -35,28 +38,25 @@ def upright_box(
         Centre ``(3,)``, size ``(3,)`` as length >= width, height, and the yaw of the length in
         (-pi/2, pi/2].
     """
-    top = float(np.percentile(height, 98))
+    floor, top = percentiles(height, 2, 98).tolist()
     flat = np.ascontiguousarray(points[:, :2], dtype=np.float32)
-    face = flat[height > top - _FACE]
-    _, around, _ = cv2.minAreaRect(flat)
-    _, over, angle = cv2.minAreaRect(face)
+    _, around, whole = cv2.minAreaRect(flat)
+    _, over, angle = cv2.minAreaRect(flat[height > top - _FACE])
     if over[0] * over[1] < 0.5 * around[0] * around[1]:
-        face, angle = flat, cv2.minAreaRect(flat)[2]
-    yaw = float(np.radians(angle))
-    axes = np.array([[np.cos(yaw), np.sin(yaw)], [-np.sin(yaw), np.cos(yaw)]])
-    local = flat @ axes.T
-    low, high = np.percentile(local, [0.7, 99.3], axis=0)
-    extent = high - low + pitch
-    middle = (low + high) / 2 @ axes
-    if extent[1] > extent[0]:
-        extent, yaw = extent[::-1], yaw + np.pi / 2
-    yaw = float(np.arctan(np.tan(yaw)))
+        angle = whole
+    yaw = math.radians(angle)
+    axes = np.array([[math.cos(yaw), math.sin(yaw)], [-math.sin(yaw), math.cos(yaw)]])
+    low, high = percentiles(axes @ flat.T, 0.7, 99.3)
+    length, width = (high - low + pitch).tolist()
+    x, y = ((low + high) / 2 @ axes).tolist()
+    if width > length:
+        length, width, yaw = width, length, yaw + math.pi / 2
+    yaw = math.atan(math.tan(yaw))
     # The lowest pixels lie above the thing's lower edge by up to their own height on its side.
-    floor = float(np.percentile(height, 2))
     bottom = 0.0 if floor < _GROUNDED + 1.5 * pitch else floor - pitch / 2
     if support is not None:
         bottom = min(bottom, support)
     # Height is over the table's plane, which may lie a little off z = 0.
-    base = float(np.median(points[:, 2] - height))
-    center = np.array([middle[0], middle[1], base + (top + bottom) / 2])
-    return center, np.array([extent[0], extent[1], max(top - bottom, 0.001)]), yaw
+    base = float(median(points[:, 2] - height))
+    center = np.array([x, y, base + (top + bottom) / 2])
+    return center, np.array([length, width, max(top - bottom, 0.001)]), yaw

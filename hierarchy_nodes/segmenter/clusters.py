@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 import open3d as o3d
 from numpy.typing import NDArray
-from scipy import ndimage
 from transforms3d.quaternions import quat2mat
 
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.robot_filter import RobotFilter, default_filter
 from hierarchy_nodes.segmenter.boxes import upright_box
+from hierarchy_nodes.segmenter.ranks import median
 from hierarchy_nodes.segmenter.regions import (
     CHROMA_SCALE,
     LIGHT_SCALE,
@@ -22,6 +22,7 @@ from hierarchy_nodes.segmenter.regions import (
     color_features,
     join_hollow,
     label_regions,
+    pixels_of,
 )
 from hierarchy_nodes.types import Array, CameraIntrinsics, RgbdFrame, RobotState
 
@@ -109,60 +110,53 @@ def find_clusters(
     cloud = cloud_of(frame)
     height = _height(cloud, options)
     table = _over_table(cloud, options)
-    with np.errstate(invalid="ignore"):
-        raised = table & (height > options.min_height) & (height < options.z_max)
-        flat = table & (np.abs(height) <= options.min_height)
+    raised = table & (height > options.min_height) & (height < options.z_max)
+    flat = table & (np.abs(height) <= options.min_height)
     if robot is not None:
-        rows, columns = np.nonzero(raised)
-        own = (robot_filter or default_filter()).mask(cloud[rows, columns], robot)
-        raised[rows[own], columns[own]] = False
+        pixels = np.flatnonzero(raised)
+        own = (robot_filter or default_filter()).mask(cloud.reshape(3, -1)[:, pixels].T, robot)
+        raised.reshape(-1)[pixels[own]] = False
     features = color_features(frame.color)
     patches = _patches(features, flat, options)
     labels = label_regions(features, frame.depth, raised, patches, options, limit)
-    join_hollow(labels, features, cloud, height, options)
-    found = []
-    for index, window in enumerate(ndimage.find_objects(labels), start=1):
-        if window is not None:
-            inside = labels[window] == index
-            if np.count_nonzero(inside) >= limit:
-                found.append(_describe(frame, cloud, height, inside, window, options))
+    things = join_hollow(pixels_of(labels), features, cloud, height, options)
+    found = [_describe(frame, cloud, height, pixels, options) for pixels in things]
     return sorted(found, key=lambda c: len(c.points), reverse=True)
 
 
 @lru_cache(maxsize=4)
 def _rays(camera: CameraIntrinsics, quaternion: bytes) -> NDArray[np.float32]:
-    """``(H, W, 3)`` directions of the pixels in the base frame, of unit depth."""
+    """``(3, H, W)`` directions of the pixels in the base frame, of unit depth."""
     u = (np.arange(camera.width) + 0.5 - camera.cx) / camera.fx
     v = (np.arange(camera.height) + 0.5 - camera.cy) / camera.fy
-    local = np.stack([*np.meshgrid(u, v), np.ones((camera.height, camera.width))], axis=-1)
-    return (local @ quat2mat(np.frombuffer(quaternion)).T).astype(np.float32)
+    local = np.stack([*np.meshgrid(u, v), np.ones((camera.height, camera.width))])
+    turned = np.tensordot(quat2mat(np.frombuffer(quaternion)), local, 1)
+    return turned.astype(np.float32)
 
 
 def cloud_of(frame: RgbdFrame) -> NDArray[np.float32]:
-    """``(H, W, 3)`` base-frame points, metres; NaN where the depth is unknown."""
+    """``(3, H, W)`` base-frame points, metres; NaN where the depth is unknown."""
     quaternion = np.ascontiguousarray(frame.camera_pose.quaternion, dtype=float)
-    known = np.isfinite(frame.depth) & (frame.depth > 0)
-    depth = np.where(known, frame.depth, np.float32(np.nan)).astype(np.float32)
-    cloud = _rays(frame.intrinsics, quaternion.tobytes()) * depth[..., None]
-    cloud += frame.camera_pose.position.astype(np.float32)
+    depth = frame.depth.astype(np.float32)
+    np.copyto(depth, np.float32(np.nan), where=~((depth > 0) & (depth < np.inf)))
+    cloud = _rays(frame.intrinsics, quaternion.tobytes()) * depth
+    cloud += frame.camera_pose.position.astype(np.float32)[:, None, None]
     return cloud
 
 
 def _over_table(cloud: NDArray[np.float32], options: ClusterOptions) -> NDArray[np.bool_]:
-    x, y = cloud[..., 0], cloud[..., 1]
-    with np.errstate(invalid="ignore"):
-        return (x > options.x_min) & (x < options.x_max) & (np.abs(y) < options.y_max)
+    x, y, _ = cloud
+    return (x > options.x_min) & (x < options.x_max) & (np.abs(y) < options.y_max)
 
 
 def _height(cloud: NDArray[np.float32], options: ClusterOptions) -> NDArray[np.float32]:
-    """Height of each point over the table: its plane where one is found, else z = 0."""
-    z = cloud[..., 2]
+    """``(H, W)`` height of each point over the table: its plane where found, else z = 0."""
+    z = cloud[2]
     # Every third pixel of every third row is plenty for a plane.
-    thin = cloud[::3, ::3]
-    with np.errstate(invalid="ignore"):
-        near = _over_table(thin, options) & (np.abs(thin[..., 2]) < options.plane_offset)
-    sample = thin[near]
-    sample = sample[:: max(1, len(sample) // 1500)].astype(float)
+    thin = cloud[:, ::3, ::3]
+    near = np.flatnonzero(_over_table(thin, options) & (np.abs(thin[2]) < options.plane_offset))
+    near = near[:: max(1, len(near) // 1500)]
+    sample = thin.reshape(3, -1)[:, near].T.astype(float)
     if len(sample) < 100:
         return z
     o3d.utility.random.seed(0)
@@ -170,31 +164,32 @@ def _height(cloud: NDArray[np.float32], options: ClusterOptions) -> NDArray[np.f
     plane, inliers = points.segment_plane(options.plane_tolerance, 3, 60)
     if len(inliers) < 0.3 * len(sample):
         return z
-    # RANSAC finds the plane, least squares over its inliers makes it exact.
-    flat = sample[inliers]
-    middle = flat.mean(axis=0)
-    normal = np.linalg.svd(flat - middle, full_matrices=False)[2][2]
-    normal = normal if normal[2] > 0 else -normal
-    tilted = normal[2] < np.cos(np.radians(5.0)) or abs(plane[2]) < np.cos(np.radians(8.0))
+    # What RANSAC found is already fitted to all inliers by least squares.
+    plane = plane if plane[2] > 0 else -plane
+    normal, middle = plane[:3], sample.mean(axis=0)
+    level = middle[2] - (normal @ middle + plane[3]) / normal[2]
     # Lower than a thin plate's top or not at all: the plate itself may fill the view.
-    if tilted or abs(middle[2]) > options.plane_offset / 2:
+    if normal[2] < np.cos(np.radians(5.0)) or abs(level) > options.plane_offset / 2:
         return z
-    return cloud @ normal.astype(np.float32) - np.float32(normal @ middle)
+    height = normal.astype(np.float32) @ cloud.reshape(3, -1) + np.float32(plane[3])
+    return height.reshape(z.shape)
 
 
 def _patches(
     features: Features, flat: NDArray[np.bool_], options: ClusterOptions
 ) -> NDArray[np.bool_]:
     """Pixels of the table top `flat` that are of another colour than most of it."""
-    if np.count_nonzero(flat) < 100:
-        return np.zeros_like(flat)
     differs = np.zeros_like(flat)
+    sample = np.flatnonzero(flat)
+    if len(sample) < 100:
+        return differs
+    sample = sample[::5]
     step = round(options.patch_step * CHROMA_SCALE)
     for part in features.chroma:
-        usual = int(np.median(part[flat][::5]))
+        usual = int(median(part.reshape(-1)[sample]))
         differs |= (part > usual + step) | (part < usual - step)
     # Darker must be much darker, or every shadow would be a thing.
-    light = float(np.median(features.light[flat][::5]))
+    light = float(median(features.light.reshape(-1)[sample]))
     differs |= features.light > light + 0.3 * LIGHT_SCALE
     differs |= features.light < light - 1.2 * LIGHT_SCALE
     # The lowest few millimetres of things that stand on the table are thin lines.
@@ -208,53 +203,62 @@ def _describe(
     frame: RgbdFrame,
     cloud: NDArray[np.float32],
     height: NDArray[np.float32],
-    inside: NDArray[np.bool_],
-    window: tuple[slice, slice],
+    pixels: NDArray[np.intp],
     options: ClusterOptions,
 ) -> Cluster:
-    rows, columns = frame.depth.shape
-    mask = np.zeros((rows, columns), dtype=bool)
-    mask[window] = inside
-    points = cloud[window][inside]
-    pitch = float(np.median(frame.depth[window][inside])) / frame.intrinsics.fx
-    support = _support(frame.depth, height, inside, window, options)
-    centroid, size, yaw = upright_box(points, height[window][inside], pitch, support)
-    depth_in = cv2.distanceTransform(np.pad(inside, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
-    row, column = divmod(int(depth_in.argmax()), inside.shape[1])
-    pixel = (
-        float(column + window[1].start + 0.5) / columns,
-        float(row + window[0].start + 0.5) / rows,
-    )
+    """The thing whose pixels have these flat indices, in ascending order."""
+    shape = frame.depth.shape
+    mask = np.zeros(shape, dtype=bool)
+    mask.reshape(-1)[pixels] = True
+    points = np.ascontiguousarray(cloud.reshape(3, -1)[:, pixels].T)
+    pitch = float(median(frame.depth.reshape(-1)[pixels])) / frame.intrinsics.fx
+    support = _support(frame.depth, height, pixels, options)
+    centroid, size, yaw = upright_box(points, height.reshape(-1)[pixels], pitch, support)
+    depth_in = _depth_in(pixels, shape)
+    row, column = divmod(int(pixels[depth_in.argmax()]), shape[1])
+    pixel = ((column + 0.5) / shape[1], (row + 0.5) / shape[0])
     # Away from the border, where pixels mix, as far as the thing is large enough.
-    core = depth_in >= min(1.5, float(depth_in.max()))
-    color = np.median(frame.color[window][core], axis=0).astype(float)
+    core = pixels[depth_in >= min(1.5, float(depth_in.max()))]
+    color = median(frame.color.reshape(-1, 3)[core].T)
     return Cluster(mask, points, color, centroid, size, yaw, pixel)
+
+
+def _depth_in(pixels: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """How far inside of their region the `pixels` are, in pixels."""
+    rows, columns = np.divmod(pixels, shape[1])
+    # In a frame of their own, one pixel wider than they are.
+    rows -= rows[0] - 1
+    columns -= columns.min() - 1
+    inside = np.zeros((rows[-1] + 2, columns.max() + 2), np.uint8)
+    inside[rows, columns] = 1
+    away = cv2.distanceTransform(inside, cv2.DIST_L2, 3)
+    return np.asarray(away[rows, columns], np.float32)
 
 
 def _support(
     depth: NDArray[np.float32],
     height: NDArray[np.float32],
-    inside: NDArray[np.bool_],
-    window: tuple[slice, slice],
+    pixels: NDArray[np.intp],
     options: ClusterOptions,
 ) -> float | None:
     """Height of what a thing stands on: of what is seen right below its lower edge.
 
     None where nothing is seen there, or only things far behind (it hangs in the air).
     """
-    rows, columns = np.nonzero(inside)
-    last = np.full(inside.shape[1], -1)
-    np.maximum.at(last, columns, rows)
-    across = np.flatnonzero(last >= 0)
-    y, x = last[across] + window[0].start, across + window[1].start
-    reach = 3 * max(1, round(depth.shape[1] / 320))
-    below = y[:, None] + np.arange(1, reach + 1)
-    inside_image = below < depth.shape[0]
-    below = np.minimum(below, depth.shape[0] - 1)
-    near = inside_image & (np.abs(depth[below, x[:, None]] - depth[y, x][:, None]) < options.gap)
-    levels = np.where(near, height[below, x[:, None]], np.inf).min(axis=1)
+    width = depth.shape[1]
+    lowest = np.full(width, -1)
+    # The pixels come from top to bottom, and the last one in a column stays.
+    lowest[pixels % width] = pixels
+    lowest = lowest[lowest >= 0]
+    reach = 3 * max(1, round(width / 320))
+    below = lowest[:, None] + width * np.arange(1, reach + 1)
+    inside_image = below < depth.size
+    below[~inside_image] = 0
+    depth, height = depth.reshape(-1), height.reshape(-1)
+    near = inside_image & (np.abs(depth[below] - depth[lowest][:, None]) < options.gap)
+    levels = np.where(near, height[below], np.inf).min(axis=1)
     levels = levels[np.isfinite(levels)]
-    if len(levels) < max(2, 0.3 * len(across)):
+    if len(levels) < max(2, 0.3 * len(lowest)):
         return None
-    level = float(np.median(levels))
+    level = float(median(levels))
     return 0.0 if level < options.min_height else level

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from hierarchy_nodes.geometry import on_plane
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.segmenter.base import SegmenterBackend
 from hierarchy_nodes.segmenter.clusters import Cluster, ClusterOptions, find_clusters
-from hierarchy_nodes.segmenter.tracks import Thing, color_distance, match
+from hierarchy_nodes.segmenter.tracks import Thing, Visibility, color_distance, match, visibilities
 from hierarchy_nodes.types import Plan, Prompt, RgbdFrame, RobotState, Segment, Segments
 
 
@@ -73,8 +74,9 @@ class DepthSegmenter(SegmenterBackend):
             if thing.held:
                 thing.carry(before.tool, robot.tool, frame)
         found = self._assign(clusters, frame.stamp)
+        shown = visibilities(self._things, frame)
         for index, thing in enumerate(self._things):
-            self._update(thing, found.get(index, []), frame, max(elapsed, 0.0))
+            self._update(thing, found.get(index, []), shown[index], frame.stamp, max(elapsed, 0.0))
         self._stamp, self._robot = frame.stamp, robot
         return self._segments(frame)
 
@@ -84,7 +86,7 @@ class DepthSegmenter(SegmenterBackend):
         x, y = prompt.x * width - 0.5, prompt.y * height - 0.5
         best, nearest = None, self.options.prompt_radius * width / 320 + 1e-6
         for index, cluster in enumerate(clusters):
-            rows, columns = np.nonzero(cluster.mask)
+            rows, columns = np.divmod(np.flatnonzero(cluster.mask), width)
             away = float(np.hypot(columns - x, rows - y).min())
             # Half a pixel away is on it.
             if max(0.0, away - 0.71) < nearest:
@@ -109,23 +111,29 @@ class DepthSegmenter(SegmenterBackend):
         for cluster in free:
             for i in found:
                 thing = self._things[i]
-                alike = color_distance(thing.color, cluster.color) < options.unlike / 2
+                alike = bool(color_distance(thing.color, cluster.color) < options.unlike / 2)
                 if alike and thing.contains(cluster.centroid, 0.0):
                     found[i].append(cluster)
                     break
         return found
 
-    def _update(self, thing: Thing, seen: list[Cluster], frame: RgbdFrame, elapsed: float) -> None:
+    def _update(
+        self,
+        thing: Thing,
+        seen: list[Cluster],
+        shown: Visibility,
+        stamp: float,
+        elapsed: float,
+    ) -> None:
         options = self.options
-        blend = 1 - float(np.exp(-elapsed / max(options.smoothing, 1e-6)))
+        blend = 1 - math.exp(-elapsed / max(options.smoothing, 1e-6))
         if seen:
             moved = float(np.linalg.norm(seen[0].centroid - thing.centroid))
-            apart = color_distance(thing.color, seen[0].color)
-            covered, _, _ = thing.visibility(frame)
+            apart = float(color_distance(thing.color, seen[0].color))
             whole = min(1.0, sum(len(c.points) for c in seen) / max(1, thing.pixels))
             score = (1 - 0.5 * apart / options.unlike) * (0.4 + 0.6 * min(1.0, whole / 0.7))
             score *= 1 - 0.3 * min(1.0, moved / options.search)
-            thing.see(seen, frame.stamp, covered)
+            thing.see(seen, stamp, shown.covered)
             thing.lost, thing.gone_since = False, None
             thing.health += blend * (score - thing.health)
             return
@@ -133,44 +141,43 @@ class DepthSegmenter(SegmenterBackend):
         if thing.lost:
             thing.health = 0.0
             return
-        covered, agrees, _ = thing.visibility(frame)
-        if agrees > 0.6:
+        if shown.agrees > 0.6:
             # On a thing of its own colour it has no cluster, but it is where it was.
-            thing.seen_at, thing.gone_since = frame.stamp, None
+            thing.seen_at, thing.gone_since = stamp, None
             thing.health += blend * (0.7 - thing.health)
             return
-        if thing.held:
-            covered = 1.0
-        since = frame.stamp - thing.seen_at
-        hidden = covered > 0.5
+        since = stamp - thing.seen_at
+        hidden = thing.held or shown.covered > 0.5
         if hidden:
             thing.gone_since = None
             score = max(0.35 if thing.held else 0.0, 0.7 * (1 - since / options.covered_after))
         else:
-            thing.gone_since = frame.stamp if thing.gone_since is None else thing.gone_since
+            thing.gone_since = stamp if thing.gone_since is None else thing.gone_since
             score = 0.0
         thing.health += blend * (score - thing.health)
         gone = thing.gone_since is not None
-        empty = gone and frame.stamp - (thing.gone_since or 0.0) >= options.lost_after
+        empty = gone and stamp - (thing.gone_since or 0.0) >= options.lost_after
         if empty or (hidden and not thing.held and since >= options.covered_after):
             thing.lost, thing.health = True, 0.0
 
     def _segments(self, frame: RgbdFrame) -> Segments:
+        prompts = list(enumerate(self._prompts[:255], start=1))
         mask = np.zeros(frame.depth.shape, np.uint8)
-        segments = []
-        for number, (prompt, thing) in enumerate(self._prompts[:255], start=1):
+        # The first prompt of a thing has its pixels: it is painted last.
+        for number, (_, thing) in reversed(prompts):
             if thing.mask is not None:
-                mask[thing.mask & (mask == 0)] = number
-            segments.append(
-                Segment(
-                    number,
-                    prompt.role,
-                    prompt.label,
-                    float(np.clip(thing.health, 0.0, 1.0)),
-                    thing.lost,
-                    thing.centroid,
-                    thing.size,
-                    thing.yaw,
-                )
+                mask[thing.mask] = number
+        segments = tuple(
+            Segment(
+                number,
+                prompt.role,
+                prompt.label,
+                float(np.clip(thing.health, 0.0, 1.0)),
+                thing.lost,
+                thing.centroid,
+                thing.size,
+                thing.yaw,
             )
-        return Segments(frame.stamp, frame.frame_id, self._plan_id, mask, tuple(segments))
+            for number, (prompt, thing) in prompts
+        )
+        return Segments(frame.stamp, frame.frame_id, self._plan_id, mask, segments)

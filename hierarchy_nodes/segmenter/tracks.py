@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +13,26 @@ from transforms3d.quaternions import quat2mat
 
 from hierarchy_nodes.geometry import matrix, project
 from hierarchy_nodes.segmenter.clusters import Cluster
+from hierarchy_nodes.segmenter.ranks import percentiles
 from hierarchy_nodes.types import Array, Pose, RgbdFrame, RobotState
 
 _SAMPLE = 150
 _SLACK = 0.008  # a seen point may lie this far outside of the remembered box, metres
 _GRASP = 0.085  # nothing wider fits between the fingers, metres
 _HIDDEN_BY = 0.012  # what covers a point is nearer to the camera by at least this, metres
+_FORBIDDEN = 1e3  # cost of what must not be
+
+
+class Visibility(NamedTuple):
+    """Shares of a thing's surface in [0, 1], told from depth alone.
+
+    Attributes:
+        covered: Something nearer to the camera is seen, or nothing at all.
+        agrees: Something is seen where the surface should be.
+    """
+
+    covered: float
+    agrees: float
 
 
 @dataclass
@@ -65,7 +80,7 @@ class Thing:
     def carry(self, before: Pose, after: Pose, frame: RgbdFrame) -> None:
         """Move as one with the tool from its pose `before` to `after`, unless `frame` shows
         that it stayed behind."""
-        _, stays, _ = self.visibility(frame)
+        stays = self.visibility(frame).agrees
         old = self.centroid, self.yaw, self.points
         motion = matrix(after) @ np.linalg.inv(matrix(before))
         self.centroid = motion[:3, :3] @ self.centroid + motion[:3, 3]
@@ -73,7 +88,7 @@ class Thing:
         self.yaw = float(np.arctan(np.tan(self.yaw + turn)))
         cos, sin = np.cos(turn), np.sin(turn)
         self.points = self.points @ np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
-        if self.visibility(frame)[1] < stays - 0.1:
+        if self.visibility(frame).agrees < stays - 0.1:
             self.centroid, self.yaw, self.points = old
 
     def between_fingers(self, robot: RobotState) -> bool:
@@ -89,24 +104,9 @@ class Thing:
         local = _to_box(self.yaw) @ (point - self.centroid)
         return bool(np.all(np.abs(local) <= self.size / 2 + margin))
 
-    def visibility(self, frame: RgbdFrame) -> tuple[float, float, float]:
-        """Shares of its surface that are covered, seen where expected, and gone from there.
-
-        From depth alone: something nearer, about as near, or farther than the surface was.
-        Where depth is unknown or outside of the image counts as covered.
-        """
-        pixels, expected = project(self.points + self.centroid, frame.intrinsics, frame.camera_pose)
-        height, width = frame.depth.shape
-        columns = np.floor(pixels[:, 0] * width).astype(int)
-        rows = np.floor(pixels[:, 1] * height).astype(int)
-        inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-        inside &= expected > 0
-        measured = np.zeros(len(expected))
-        measured[inside] = np.nan_to_num(frame.depth[rows[inside], columns[inside]])
-        known = measured > 0
-        covered = ~known | (measured < expected - _HIDDEN_BY)
-        gone = known & (measured > expected + _HIDDEN_BY)
-        return float(covered.mean()), float((~covered & ~gone).mean()), float(gone.mean())
+    def visibility(self, frame: RgbdFrame) -> Visibility:
+        """What `frame` shows of it at its place."""
+        return visibilities([self], frame)[0]
 
     def see(self, clusters: Sequence[Cluster], stamp: float, covered: float) -> None:
         """Take in what one frame shows of it; `covered` is the hidden share of its surface.
@@ -135,10 +135,32 @@ class Thing:
     def _fit(self, points: Array) -> None:
         turn = _to_box(self.yaw)
         local = (points - self.centroid) @ turn.T
-        low, high = np.percentile(local, [2, 98], axis=0)
+        low, high = percentiles(local.T, 2, 98)
         half = self.size / 2
         shift = np.maximum(high - half - _SLACK, 0) + np.minimum(low + half + _SLACK, 0)
         self.centroid = self.centroid + shift @ turn
+
+
+def visibilities(things: Sequence[Thing], frame: RgbdFrame) -> list[Visibility]:
+    """What `frame` shows of each thing at its place, all in one go.
+
+    Where depth is unknown or outside of the image counts as covered.
+    """
+    if not things:
+        return []
+    surface = np.concatenate([thing.points + thing.centroid for thing in things])
+    pixels, expected = project(surface, frame.intrinsics, frame.camera_pose)
+    height, width = frame.depth.shape
+    columns, rows = np.floor(pixels * (width, height)).astype(int).T
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width) & (expected > 0)
+    measured = frame.depth[np.where(inside, rows, 0), np.where(inside, columns, 0)]
+    known = inside & (measured > 0)
+    gone = known & (measured > expected + _HIDDEN_BY)
+    covered = ~known | (measured < expected - _HIDDEN_BY)
+    sizes = np.array([len(thing.points) for thing in things])
+    starts = np.cumsum(sizes) - sizes
+    shares = np.add.reduceat([covered, ~covered & ~gone], starts, axis=1, dtype=float) / sizes
+    return [Visibility(*share) for share in shares.T.tolist()]
 
 
 def _to_box(yaw: float) -> Array:
@@ -151,17 +173,18 @@ def _sample(cluster: Cluster) -> Array:
     return cluster.points[::step].astype(float)
 
 
-def color_distance(first: Array, second: Array) -> float:
+def color_distance(first: Array, second: Array) -> Array:
     """0 = alike, about 1 = red and green: difference of hue shares, a little of brightness.
 
     Args:
-        first: ``(3,)`` RGB, 0..255.
-        second: As `first`.
+        first: ``(..., 3)`` RGB, 0..255.
+        second: As `first`, or of a shape that fits with it.
     """
     a, b = first + 8.0, second + 8.0
-    share = float(np.abs(a / a.sum() - b / b.sum()).sum()) / 1.2
-    light = abs(float(np.log(a.sum() / b.sum())))
-    return share + 0.25 * max(0.0, light - 0.4)
+    total, other = a.sum(axis=-1, keepdims=True), b.sum(axis=-1, keepdims=True)
+    share = np.abs(a / total - b / other).sum(axis=-1) / 1.2
+    light = np.abs(np.log(total / other))[..., 0]
+    return share + 0.25 * np.maximum(0.0, light - 0.4)
 
 
 def match(
@@ -180,22 +203,28 @@ def match(
     """
     if not things or not clusters:
         return {}
-    forbidden = 1e3
-    cost = np.full((len(things), len(clusters)), forbidden)
-    for i, thing in enumerate(things):
-        for j, cluster in enumerate(clusters):
-            away = float(np.linalg.norm(cluster.centroid - thing.centroid))
-            # A part of a large thing may be seen far from its middle.
-            inside = thing.contains(cluster.centroid, 0.01)
-            apart = color_distance(thing.color, cluster.color)
-            # What is seen may be a part, but not a much larger thing.
-            larger = float(
-                np.max(np.sort(cluster.size)[1:] / np.maximum(np.sort(thing.size)[1:], 0.02))
-            )
-            if (away > reach[i] and not inside) or apart > unlike or larger > 1.9:
-                continue
-            smaller = 1 - min(1.0, len(cluster.points) / thing.pixels)
-            near = away / max(reach[i], 0.05)
-            cost[i, j] = near + apart / unlike + 0.3 * smaller + 0.5 * max(0.0, larger - 1.2)
+    # Things run along the rows of all that follows, clusters along the columns.
+    offset = (
+        np.array([c.centroid for c in clusters]) - np.array([t.centroid for t in things])[:, None]
+    )
+    away = np.linalg.norm(offset, axis=-1)
+    # A part of a large thing may be seen far from its middle.
+    local = offset @ np.array([_to_box(thing.yaw).T for thing in things])
+    sizes = np.array([thing.size for thing in things])
+    inside = (np.abs(local) <= sizes[:, None] / 2 + 0.01).all(axis=-1)
+    apart = color_distance(
+        np.array([t.color for t in things])[:, None], np.array([c.color for c in clusters])
+    )
+    # What is seen may be a part, but not a much larger thing.
+    seen, known = np.sort([c.size for c in clusters])[:, 1:], np.sort(sizes)[:, 1:]
+    larger = (seen / np.maximum(known, 0.02)[:, None]).max(axis=-1)
+    pixels = np.array([len(c.points) for c in clusters])
+    smaller = 1 - np.minimum(1.0, pixels / np.array([thing.pixels for thing in things])[:, None])
+    far = np.asarray(reach)[:, None]
+    cost = away / np.maximum(far, 0.05) + apart / unlike + 0.3 * smaller
+    cost += 0.5 * np.maximum(0.0, larger - 1.2)
+    forbidden = ((away > far) & ~inside) | (apart > unlike) | (larger > 1.9)
+    cost[forbidden] = _FORBIDDEN
     rows, columns = linear_sum_assignment(cost)
-    return {int(i): int(j) for i, j in zip(rows, columns, strict=True) if cost[i, j] < forbidden}
+    pairs = zip(rows.tolist(), columns.tolist(), strict=True)
+    return {i: j for i, j in pairs if not forbidden[i, j]}
