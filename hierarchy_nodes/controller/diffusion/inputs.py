@@ -84,11 +84,11 @@ class Inputs:
 
 
 # Widths of these.
-POINT = 9 + 3 + 3 + (len(ROLES) + 1) + 2 + 1
+POINT = 12 + 3 + 3 + (len(ROLES) + 1) + 2 + 1
 STATE = 3 + 6 + 7 + 1 + 3 + 2 + len(CHANNELS)
-PATH_POINT = 4 * 9 + len(Gripper) + 3
-THING = 9 + 3 + 6 + 1
-MOTION_TOLD = 9 + 6 + len(Gripper) + 2
+PATH_POINT = 4 * 12 + len(Gripper) + 3
+THING = 12 + 3 + 6 + 1
+MOTION_TOLD = 12 + 6 + len(Gripper) + 2
 TASK = len(INTERACTIONS) + 1
 
 
@@ -124,7 +124,7 @@ def prepare(batch: Batch, channels: Tensor) -> Inputs:
     way = batch["motion"][:, None, :3] * batch["motion"][:, None, 3:4]
     things = batch["things"]
     vectors = torch.cat([points, low, high, cuts.flatten(1, 2), things[..., :3], way + place], 1)
-    scaled = _multiscale(vectors - place)
+    scaled = _ways(vectors - place)
     count, k = points.shape[1], PATH_POINTS
     of_points, of_low, of_high, of_cuts, of_things, of_way = scaled.split(
         [count, k, k, 2 * k, len(ROLES), 1], dim=1
@@ -177,6 +177,12 @@ def prepare(batch: Batch, channels: Tensor) -> Inputs:
         motion=torch.cat([torch.cat(told, dim=-1) * active, motion], dim=-1),
         task=torch.cat([kind * path, path], dim=-1),
     )
+
+
+def _ways(vector: Tensor) -> Tensor:
+    """``(..., 3)`` metres to ``(..., 12)``: at the sizes that matter, and the direction alone."""
+    direction = vector / (vector.norm(dim=-1, keepdim=True) + _SIZES[-1])
+    return torch.cat([_multiscale(vector), direction], dim=-1)
 
 
 def _multiscale(vector: Tensor) -> Tensor:

@@ -124,7 +124,10 @@ class DiffusionNetwork(nn.Module):
             text: Of :meth:`read`.
             channels: ``(B, 4)`` which of `inputs.CHANNELS` may be looked at.
         """
-        seen = inputs.prepare(batch, channels)
+        return self.look(inputs.prepare(batch, channels), text, channels)
+
+    def look(self, seen: inputs.Inputs, text: Tensor, channels: Tensor) -> Memory:
+        """As :meth:`encode`, from inputs that are prepared already (in full precision)."""
         hidden = self.point(seen.points)
         weights = self.point_scores(hidden).softmax(dim=1)
         pooled = self.point_out(weights.mT @ hidden)
