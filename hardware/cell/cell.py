@@ -6,6 +6,7 @@ import math
 
 import mujoco
 import numpy as np
+from transforms3d import quaternions
 from transforms3d.euler import euler2quat
 
 from hardware.base import ArmCapabilities, ArmState, JointCommand
@@ -15,7 +16,7 @@ from hardware.cell.eye import Eye
 from hardware.cell.limits import limited
 from hardware.cell.scene import DRAWER_TRAVEL, FIXED, SceneSpec
 from hierarchy_nodes.errors import UnknownNameError
-from hierarchy_nodes.types import Array, RgbdFrame
+from hierarchy_nodes.types import Array, Pose, RgbdFrame
 
 # A setpoint is carried on along its feed-forward velocity for this long, so that a late one
 # does not jerk the arm; then the arm waits where it is.
@@ -74,6 +75,7 @@ class Cell:
         )
         self._lead = (DAMPING / STIFFNESS).tolist()
         self._eye: Eye | None = None
+        self._moved_cameras: dict[str, Pose] = {}
         self._sliders = {
             self.model.joint(i).name: int(self.model.jnt_qposadr[i])
             for i in range(self.model.njnt)
@@ -169,6 +171,26 @@ class Cell:
         joint.qvel[:] = 0.0
         mujoco.mj_forward(self.model, self.data)
 
+    def move_camera(self, name: str, pose: Pose) -> None:
+        """Put a camera elsewhere; later images tell its new pose.
+
+        Args:
+            name: One of the scene's cameras.
+            pose: Of the optical frame (z forward, x right, y down), base frame.
+
+        Raises:
+            UnknownNameError: The scene has no such camera.
+        """
+        if name not in self.scene.cameras:
+            raise UnknownNameError("camera", name, self.scene.cameras)
+        # MuJoCo looks along -z with y up.
+        rotation = quaternions.quat2mat(pose.quaternion) @ np.diag([1.0, -1.0, -1.0])
+        camera = self.model.camera(name)
+        camera.pos[:], camera.quat[:] = pose.position, quaternions.mat2quat(rotation)
+        self._moved_cameras[name] = pose
+        if self._eye is not None:
+            self._eye.poses[name] = pose
+
     def step(self, seconds: float) -> None:
         """Move time on by (the nearest number of physics steps to) `seconds`."""
         steps = round(seconds / TIMESTEP)
@@ -219,6 +241,7 @@ class Cell:
         """What `camera` sees now; call it from one thread only."""
         if self._eye is None:
             self._eye = Eye(self.model, *self._size)
+            self._eye.poses.update(self._moved_cameras)
         return self._eye.capture(self.data.qpos, self.time, camera)
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from hardware.cell.scene import CAMERAS, FIELD_OF_VIEW, FRAME_IDS
 from hierarchy_nodes.errors import DriverError, UnknownNameError
-from hierarchy_nodes.types import Array, CameraIntrinsics, RgbdFrame
+from hierarchy_nodes.types import Array, CameraIntrinsics, Pose, RgbdFrame
 
 NEAREST, FARTHEST = 0.15, 2.5  # metres; as a depth sensor, nothing outside of this
 MAX_GEOMS = 1000
@@ -38,12 +38,16 @@ class Eye:
     It works on a state of its own, so that physics need not wait for a picture. Colour and depth
     come out of one rendering pass, which mujoco.Renderer would do twice.
 
+    Attributes:
+        poses: Of the optical frames, base frame, as told with each image.
+
     Raises:
         DriverError: Off-screen rendering does not work here.
     """
 
     def __init__(self, model: mujoco.MjModel, width: int, height: int) -> None:
         self._model = model
+        self.poses: dict[str, Pose] = dict(CAMERAS)
         self._data = mujoco.MjData(model)
         self._intrinsics = intrinsics(width, height)
         self._rectangle = mujoco.MjrRect(0, 0, width, height)
@@ -99,7 +103,7 @@ class Eye:
             np.ascontiguousarray(np.flipud(color)),
             self._metres(buffer),
             self._intrinsics,
-            CAMERAS[camera],
+            self.poses[camera],
         )
 
     def _metres(self, buffer: np.ndarray) -> np.ndarray:

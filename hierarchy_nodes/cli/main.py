@@ -16,6 +16,7 @@ COMMANDS = {
     "devices": "List the drivers and what is attached",
     "check": "Load and check a configuration file without moving anything",
     "cell": "Run the simulated work cell",
+    "collect": "Collect demonstrations of the expert for training",
     "evaluate": "Measure success over many seeded episodes",
     "bench": "Measure latencies and tracking",
 }

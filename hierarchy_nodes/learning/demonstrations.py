@@ -1,0 +1,288 @@
+"""Collecting demonstrations: which episodes, one of them, and all of them over processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from hardware.cell.cell import Cell
+from hardware.cell.referee import Referee
+from hardware.cell.tasks import AXES, FAMILIES, sample
+from hierarchy_nodes.arm.kinematics import Kinematics
+from hierarchy_nodes.errors import ConfigError, HierarchyError, UnknownNameError
+from hierarchy_nodes.learning import layout
+from hierarchy_nodes.learning.assembly import assemble, write_json
+from hierarchy_nodes.learning.demonstrator import Demonstrator
+from hierarchy_nodes.learning.disturbance import Disturbed
+from hierarchy_nodes.learning.expert import Expert
+from hierarchy_nodes.learning.parts import read_parts, write_part
+from hierarchy_nodes.learning.stack import InProcessStack, StackOptions
+from hierarchy_nodes.learning.true_plan import TruePlanner
+from hierarchy_nodes.learning.variation import VariationOptions, draw
+
+# Seeds that no evaluation uses: design section 6 and learning/README.md.
+FIRST_SEED, LAST_SEED = 100_000, 899_999
+TIME_LIMIT, ATTEMPTS, SETTLE = 45.0, 2, 1.0
+IMAGE = (240, 320)
+
+
+@dataclass(frozen=True)
+class DemonstrationSpec:
+    """One episode to be collected."""
+
+    number: int
+    family: str
+    axis: str
+    seed: int
+    folder: str
+    video: bool = True
+    variation: VariationOptions = field(default_factory=VariationOptions)
+
+
+@dataclass(frozen=True)
+class DemonstrationResult:
+    """What came of it; a failed one is not kept."""
+
+    number: int
+    family: str
+    axis: str
+    seed: int
+    kept: bool
+    reason: str
+    records: int = 0
+    size: int = 0
+    wall: float = 0.0
+
+
+def specs(
+    episodes: int,
+    seed: int,
+    folder: Path,
+    families: tuple[str, ...] = FAMILIES,
+    axes: tuple[str, ...] = AXES,
+    video: bool = True,
+) -> list[DemonstrationSpec]:
+    """Families in turn, and axes in turn for each of them; episode i has seed ``seed + i``.
+
+    Raises:
+        ConfigError: No episodes, or seeds that others need.
+        UnknownNameError: No such family or axis.
+    """
+    for kind, names, valid in (("task family", families, FAMILIES), ("axis", axes, AXES)):
+        for name in names:
+            if name not in valid:
+                raise UnknownNameError(kind, name, valid)
+    if episodes < 1 or not families or not axes:
+        raise ConfigError(f"episodes must be at least 1, got {episodes}, and one family and axis.")
+    if seed < FIRST_SEED or seed + episodes - 1 > LAST_SEED:
+        raise ConfigError(
+            f"seeds {seed} to {seed + episodes - 1}: demonstrations use {FIRST_SEED} to "
+            f"{LAST_SEED}; the others are kept for evaluation."
+        )
+    return [
+        DemonstrationSpec(
+            i,
+            families[i % len(families)],
+            axes[i // len(families) % len(axes)],
+            seed + i,
+            str(folder),
+            video,
+        )
+        for i in range(episodes)
+    ]
+
+
+@lru_cache(maxsize=1)
+def _kinematics() -> Kinematics:
+    return Kinematics()
+
+
+def demonstrate(spec: DemonstrationSpec) -> DemonstrationResult:
+    """Let the expert do the task, disturbed; keep the episode if the referee is content."""
+    begin = time.perf_counter()
+
+    def result(kept: bool, reason: str, records: int = 0, size: int = 0) -> DemonstrationResult:
+        wall = time.perf_counter() - begin
+        return DemonstrationResult(
+            spec.number, spec.family, spec.axis, spec.seed, kept, reason, records, size, wall
+        )
+
+    scene, task = sample(spec.family, spec.seed, spec.axis)
+    rng = np.random.default_rng([spec.seed, 1])
+    variation = draw(rng, spec.variation, _kinematics())
+    start: dict[str, Any] = {}
+    if variation.start is not None:
+        start = {"joints": variation.start[0], "gripper": variation.start[1]}
+    cell = Cell(scene, IMAGE[1], IMAGE[0], **start)
+    try:
+        if variation.camera is not None:
+            cell.move_camera("front", variation.camera)
+        referee = Referee(cell, task)
+        demonstrator = Demonstrator(Expert(cell, task), seed=spec.seed, pictures=spec.video)
+        stack: InProcessStack
+        disturbed = Disturbed(
+            demonstrator, cell, task, variation, rng, lambda motion: stack.correct(motion)
+        )
+        stack = InProcessStack(cell, StackOptions(), TruePlanner(cell, task), disturbed)
+        stack.run(0.4)
+        outcome = stack.execute(task.instruction, TIME_LIMIT, ATTEMPTS)
+        stack.run(SETTLE)
+        verdict = referee.verdict()
+        if not verdict.success or not outcome.success:
+            return result(False, verdict.reason if not verdict.success else outcome.message)
+        records = demonstrator.records
+        about = {
+            "text": records[0].text,
+            "family": spec.family,
+            "axis": spec.axis,
+            "seed": spec.seed,
+            "number": spec.number,
+            "noise": variation.noise,
+            "camera_moved": variation.camera is not None,
+            "events": [[round(t, 2), what] for t, what in disturbed.happened],
+        }
+        size = write_part(Path(spec.folder) / layout.PARTS, spec.number, records, about, spec.video)
+        return result(True, "", len(records), size)
+    finally:
+        cell.close()
+
+
+def guarded(spec: DemonstrationSpec) -> DemonstrationResult:
+    """As `demonstrate`, but what breaks is told and does not end the run."""
+    try:
+        return demonstrate(spec)
+    except HierarchyError as error:
+        reason = f"{type(error).__name__}: {error}"
+    except Exception as error:  # noqa: BLE001 - one broken episode must not end a long run
+        reason = f"crashed: {type(error).__name__}: {error}"
+    return DemonstrationResult(spec.number, spec.family, spec.axis, spec.seed, False, reason)
+
+
+def collect(
+    todo: list[DemonstrationSpec],
+    folder: Path,
+    workers: int = 1,
+    ray_address: str = "",
+    resume: bool = False,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Collect `todo` into the data set at `folder`; returns figures about the run.
+
+    An episode that was collected or discarded before is not made again when `resume` is set.
+
+    Raises:
+        ConfigError: `folder` holds something already and `resume` is not set.
+    """
+    begin = time.perf_counter()
+    known = finished(folder)
+    if known and not resume:
+        raise ConfigError(
+            f"{folder} holds {len(known)} episodes already; add --resume to go on with them, or "
+            "choose another folder."
+        )
+    left = [spec for spec in todo if spec.number not in known]
+    (folder / layout.PARTS).mkdir(parents=True, exist_ok=True)
+    results: list[DemonstrationResult] = []
+    with tqdm(total=len(todo), initial=len(todo) - len(left), unit="episode") as bar:
+        bar.disable = not progress
+        for found in _run(left, workers, ray_address):
+            results.append(found)
+            if not found.kept:
+                with (folder / layout.DISCARDED).open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(asdict(found)) + "\n")
+            bar.update()
+            bar.set_postfix_str(f"{sum(r.kept for r in results)}/{len(results)} kept")
+    video = bool(todo) and todo[0].video
+    info = assemble(folder, video, IMAGE)
+    wall = time.perf_counter() - begin
+    figures = _figures(results, info, wall, folder)
+    runs = []
+    if (folder / layout.COLLECTION).exists():
+        runs = json.loads((folder / layout.COLLECTION).read_text(encoding="utf-8"))["runs"]
+    options = asdict(todo[0].variation) if todo else {}
+    write_json(folder / layout.COLLECTION, {"runs": [*runs, figures], "variation": options})
+    return figures
+
+
+def finished(folder: Path) -> set[int]:
+    """Numbers of the episodes that need not be made again."""
+    import pyarrow.parquet as pq
+
+    numbers = {part.number for part in read_parts(folder / layout.PARTS)}
+    path = folder / layout.EPISODES_PATH.format(chunk_index=0, file_index=0)
+    if path.exists():
+        numbers |= set(pq.read_table(path, columns=["number"]).column("number").to_pylist())
+    if (folder / layout.DISCARDED).exists():
+        lines = (folder / layout.DISCARDED).read_text(encoding="utf-8").splitlines()
+        numbers |= {json.loads(line)["number"] for line in lines}
+    return numbers
+
+
+def _run(
+    todo: list[DemonstrationSpec], workers: int, ray_address: str
+) -> Iterator[DemonstrationResult]:
+    if ray_address:
+        yield from _run_on_ray(todo, ray_address)
+    elif workers <= 1 or len(todo) <= 1:
+        yield from map(guarded, todo)
+    else:
+        # One thread each: the processes already fill the cores.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        # A forked OpenGL context is broken.
+        context = get_context("spawn")
+        with ProcessPoolExecutor(min(workers, len(todo)), mp_context=context) as pool:
+            futures = [pool.submit(guarded, spec) for spec in todo]
+            for future in as_completed(futures):
+                yield future.result()
+
+
+def _run_on_ray(todo: list[DemonstrationSpec], address: str) -> Iterable[DemonstrationResult]:
+    """Spread over a Ray cluster, all of whose machines see the data set's folder."""
+    try:
+        import ray
+    except ImportError as error:
+        raise ConfigError(
+            "--ray needs Ray, which is not installed: pip install 'ray[default]'."
+        ) from error
+    ray.init(address=address)
+    remote = ray.remote(num_cpus=1)(guarded)
+    waiting = [remote.remote(spec) for spec in todo]
+    while waiting:
+        done, waiting = ray.wait(waiting)
+        yield ray.get(done[0])
+
+
+def _figures(
+    results: list[DemonstrationResult], info: dict[str, Any], wall: float, folder: Path
+) -> dict[str, Any]:
+    kept = [r for r in results if r.kept]
+    tried = Counter(r.family for r in results)
+    good = Counter(r.family for r in kept)
+    return {
+        "tried": len(results),
+        "kept": len(kept),
+        "discarded_share": 1 - len(kept) / len(results) if results else 0.0,
+        "per_family": {name: [good[name], tried[name]] for name in sorted(tried)},
+        "records": sum(r.records for r in kept),
+        "bytes_per_record": sum(r.size for r in kept) / max(1, sum(r.records for r in kept)),
+        "wall_s": round(wall, 1),
+        "episodes_per_s": len(results) / wall if wall > 0 else 0.0,
+        "episodes": info["total_episodes"],
+        "frames": info["total_frames"],
+        "failures": [
+            f"{r.family}/{r.axis} seed {r.seed}: {r.reason}" for r in results if not r.kept
+        ],
+        "folder": str(folder),
+    }
