@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from transforms3d import quaternions
@@ -33,13 +35,13 @@ def top_down(position: ArrayLike, yaw: float = 0.0) -> Pose:
 
 def slerp(start: Array, end: Array, fraction: float) -> Array:
     """Spherical interpolation between unit quaternions, the short way round."""
-    end = end if float(start @ end) >= 0 else -end
-    cosine = min(1.0, float(start @ end))
-    angle = np.arccos(cosine)
+    cosine = float(start @ end)
+    end = end if cosine >= 0 else -end
+    angle = math.acos(min(1.0, abs(cosine)))
     if angle < 1e-6:
         return end
-    blend = np.sin((1 - fraction) * angle) * start + np.sin(fraction * angle) * end
-    return blend / np.linalg.norm(blend)
+    blend = math.sin((1 - fraction) * angle) * start + math.sin(fraction * angle) * end
+    return blend / math.sqrt(float(blend @ blend))
 
 
 def angle_between(first: Array, second: Array) -> float:

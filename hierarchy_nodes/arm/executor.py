@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -279,7 +280,7 @@ class ChunkExecutor:
         if excess > _WORKSPACE_SLACK and excess > self.workspace.excess(self._tool):
             self.reason = "the tool would leave the workspace"
             return self._brake(dt)
-        self.statistics.path_error = float(np.linalg.norm(after.position - tool.position))
+        self.statistics.path_error = math.dist(after.position, tool.position)
         # What the joints could not do must not be counted as speed.
         self._follower.linear = (tool.position - self._tool.position) / dt
         self._follower.angular = rotation_between(self._tool.quaternion, tool.quaternion) / dt

@@ -46,11 +46,12 @@ class JointLimits:
         deceleration allows, the deceleration is kept.
         """
         step = self.acceleration * dt
-        room_up = braking_speed(self.upper - positions, self.acceleration, dt)
-        room_down = braking_speed(positions - self.lower, self.acceleration, dt)
-        high = np.minimum(np.minimum(self.velocity, room_up), velocities + step)
-        low = np.maximum(np.maximum(-self.velocity, -room_down), velocities - step)
-        return np.minimum(low, velocities + step), np.maximum(high, velocities - step)
+        slower, faster = velocities - step, velocities + step
+        # Both directions at once: on arrays this short a call costs more than its numbers.
+        rooms = np.array([positions - self.lower, self.upper - positions])
+        down, up = np.minimum(self.velocity, braking_speed(rooms, self.acceleration, dt))
+        low, high = np.maximum(-down, slower), np.minimum(up, faster)
+        return np.minimum(low, faster), np.maximum(high, slower)
 
     def brake(self, velocities: Array, dt: float) -> tuple[Array, float]:
         """Velocities ``(N,)`` after `dt` seconds of braking, and the share of speed that is left.

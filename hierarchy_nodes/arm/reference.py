@@ -30,8 +30,9 @@ class Workspace:
     def clamp(self, pose: Pose) -> Pose:
         """The nearest allowed position with the same orientation."""
         position = np.minimum(np.maximum(pose.position, self.lower), self.upper)
-        position[2] += self.depth(Pose(position, pose.quaternion))
-        return Pose(position, pose.quaternion)
+        clamped = Pose(position, pose.quaternion)
+        position[2] += self.depth(clamped)
+        return clamped
 
     def depth(self, pose: Pose) -> float:
         """Metres by which the lowest corner of the hand is below the least height; 0 above."""
@@ -39,15 +40,15 @@ class Workspace:
 
     def excess(self, pose: Pose) -> float:
         """Metres by which a pose is outside; 0 within."""
-        beyond = np.maximum(self.lower - pose.position, pose.position - self.upper).max()
-        return max(0.0, float(beyond), self.depth(pose))
+        beyond = np.maximum(self.lower - pose.position, pose.position - self.upper)
+        return max(*beyond.tolist(), self.depth(pose))
 
     def speeds(self, pose: Pose, deceleration: float, dt: float) -> tuple[Array, Array]:
         """Least and greatest velocity ``(3,)`` in m/s that can still stop at the boundary."""
-        down = pose.position - self.lower
-        down[2] = min(down[2], self._kinematics.lowest(pose) - self.floor)
-        low = -braking_speed(down, deceleration, dt)
-        return low, braking_speed(self.upper - pose.position, deceleration, dt)
+        rooms = np.array([pose.position - self.lower, self.upper - pose.position])
+        rooms[0, 2] = min(rooms[0, 2], self._kinematics.lowest(pose) - self.floor)
+        down, up = braking_speed(rooms, deceleration, dt)
+        return -down, up
 
 
 class ReferenceFollower:

@@ -45,12 +45,13 @@ class ChunkTrajectory:
         self.end = float(times[-1])
         self._times = times.tolist()
         self._window = window
-        self._positions, self._quaternions = positions, quaternions
         self._gripper = gripper.tolist()
         steps = np.diff(times)[:, None]
-        self._slopes = np.diff(positions, axis=0) / steps
         areas = (positions[1:] + positions[:-1]) / 2 * steps
-        self._integrals = np.vstack([np.zeros(3), np.cumsum(areas, axis=0)])
+        # Lists of rows, because sampling takes single ones.
+        self._positions, self._quaternions = list(positions), list(quaternions)
+        self._slopes = list(np.diff(positions, axis=0) / steps)
+        self._integrals = [np.zeros(3), *np.cumsum(areas, axis=0)]
 
     def sample(self, time: float) -> tuple[Pose, float]:
         """Pose and gripper opening `time` seconds after the chunk's stamp."""
