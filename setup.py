@@ -21,6 +21,7 @@ data_files = [
     (f"share/{NAME}/launch", glob("launch/*.xml")),
     (f"share/{NAME}/config", glob("config/*.*")),
     (f"share/{NAME}/config/dds", glob("config/dds/*.xml")),
+    (f"share/{NAME}/config/weights", glob("config/weights/*.*")),
     (f"share/{NAME}/urdf", glob("urdf/*.*")),
 ]
 

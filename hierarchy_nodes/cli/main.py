@@ -17,6 +17,7 @@ COMMANDS = {
     "check": "Load and check a configuration file without moving anything",
     "cell": "Run the simulated work cell",
     "collect": "Collect demonstrations of the expert for training",
+    "train": "Train a policy from demonstrations",
     "evaluate": "Measure success over many seeded episodes",
     "bench": "Measure latencies and tracking",
 }

@@ -50,6 +50,9 @@ class ControllerBackend(ABC):
 CONTROLLERS = Registry(
     "controller",
     "hierarchy_nodes.controller.base:ControllerBackend",
-    {"path_follower": "hierarchy_nodes.controller.path_follower:PathFollower"},
+    {
+        "diffusion": "hierarchy_nodes.controller.diffusion.backend:DiffusionController",
+        "path_follower": "hierarchy_nodes.controller.path_follower:PathFollower",
+    },
     group="hierarchy.controllers",
 )

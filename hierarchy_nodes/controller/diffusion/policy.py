@@ -21,7 +21,7 @@ from hierarchy_nodes.controller.diffusion.weights import PolicyConfig, load_weig
 from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.types import Array
 
-TIMES = PERIOD * np.arange(1, HORIZON + 1)
+TIMES: Array = PERIOD * np.arange(1.0, HORIZON + 1)
 MAX_GUIDANCE = 5.0
 
 

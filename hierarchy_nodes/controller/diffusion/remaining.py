@@ -62,6 +62,19 @@ class CorrectionAccount:
         """Whether the last call of :meth:`update` found something left to do."""
         return self._open
 
+    @property
+    def key(self) -> tuple[str, float, str] | None:
+        """Which correction is in force, None for none."""
+        return self._key if self._open else None
+
+    def knows(self, motion: LanguageMotion) -> bool:
+        """Whether `motion` is the newest that was taken in, in force or not."""
+        return self._key == _key_of(motion)
+
+    def skip(self, motion: LanguageMotion) -> None:
+        """Somebody else has seen to `motion`."""
+        self._key, self._open = _key_of(motion), False
+
     def update(self, motion: LanguageMotion | None, tool: Pose, now: float) -> Remaining | None:
         """What is left at `now` with the tool at `tool`; None where nothing is.
 
@@ -71,11 +84,9 @@ class CorrectionAccount:
             tool: Measured, base frame.
             now: Seconds.
         """
-        if motion is not None and motion.source == "correction" and now <= motion.valid_until:
-            key = (motion.correction_id, motion.stamp, motion.text)
-            if key != self._key:
-                self._key = key
-                self._add(motion, tool, now)
+        if motion is not None and self._is_new(motion, now):
+            self._key = _key_of(motion)
+            self._add(motion, tool, now)
         if not self._open:
             return None
         left, turn = self._left(tool)
@@ -88,6 +99,10 @@ class CorrectionAccount:
         direction = left / distance if distance >= THERE else np.zeros(3)
         distance = distance if distance >= THERE else 0.0
         return Remaining(direction, distance, turn, gripper, self._weight)
+
+    def _is_new(self, motion: LanguageMotion, now: float) -> bool:
+        valid = motion.source == "correction" and now <= motion.valid_until
+        return valid and not self.knows(motion)
 
     def _add(self, motion: LanguageMotion, tool: Pose, now: float) -> None:
         left, turn = self._left(tool) if self._open else (np.zeros(3), 0.0)
@@ -118,3 +133,7 @@ class CorrectionAccount:
             # Half turns: the measured angle has wrapped round.
             left_turn -= math.copysign(2 * math.pi, left_turn)
         return left, left_turn
+
+
+def _key_of(motion: LanguageMotion) -> tuple[str, float, str]:
+    return motion.correction_id, motion.stamp, motion.text
