@@ -16,6 +16,7 @@ from hierarchy_nodes.controller.diffusion.phases import HELD, phase_of
 from hierarchy_nodes.controller.path_follower import REACH, PathFollower, PathFollowerOptions
 from hierarchy_nodes.errors import ConfigError, ErrorCode
 from hierarchy_nodes.parameters import param
+from hierarchy_nodes.robot_filter import default_filter
 from hierarchy_nodes.types import ActionChunk, Array, LanguageMotion, Observation, Role, Segment
 
 try:
@@ -64,6 +65,10 @@ class DiffusionOptions:
         ["path", "masks", "motion", "text"], "What is looked at; the rest counts as missing"
     )
     prefix: bool = param(True, "Keep the actions that are executed while a chunk is computed")
+    latency: float = param(
+        -1.0, "From an observation's stamp to the use of its chunk; negative: as measured",
+        unit="s", low=-1.0, high=1.0,
+    )  # fmt: skip
     transport: float = param(
         0.0, "From a chunk's end to its use by the arm, beyond what is measured here",
         unit="s", low=0.0, high=1.0,
@@ -115,6 +120,8 @@ class DiffusionController(ControllerBackend):
         self._warm_start = max(1, round(o.warm_level * levels))
         self.policy.check_steps("warm_steps", o.warm_steps, self._warm_start)
         self.policy.check_steps("cold_steps", o.cold_steps)
+        self.policy.rehearse()
+        default_filter()
         self.latency = LatencyMeter()
         # Corrections without a plan, and what is left to do when the policy breaks down.
         self._follower = PathFollower(PathFollowerOptions())
@@ -217,8 +224,7 @@ class DiffusionController(ControllerBackend):
             guess = self.policy.shifted(last.chunk, elapsed)
             jumped = self.why_cold.startswith(("gap", "tool"))
             if options.prefix and not jumped:
-                age = max(0.0, o.now - now)
-                weights = prefix_weights((self.latency.seconds + age + options.transport) * o.speed)
+                weights = prefix_weights(self._late(o) * o.speed)
                 prefix = guess if weights is not None else None
         common: dict[str, Any] = {
             "prefix": prefix,
@@ -236,6 +242,13 @@ class DiffusionController(ControllerBackend):
             )
         self._last = Last(answer.chunk, now, o.plan.plan_id, corrected, o.robot.gripper, target)
         return answer
+
+    def _late(self, o: Observation) -> float:
+        """Seconds from the observation until the arm uses the chunk that is being made."""
+        if self.options.latency >= 0:
+            return self.options.latency
+        age = max(0.0, o.now - o.robot.stamp)
+        return self.latency.seconds + age + self.options.transport
 
     # Ends
 

@@ -11,13 +11,14 @@ from transforms3d import quaternions
 from hierarchy_nodes.controller.diffusion.history import Done, History
 from hierarchy_nodes.controller.diffusion.points import sample_points
 from hierarchy_nodes.controller.diffusion.remaining import CorrectionAccount, Remaining
-from hierarchy_nodes.geometry import project
+from hierarchy_nodes.geometry import IDENTITY, project
 from hierarchy_nodes.types import (
     Array,
     Gripper,
     Interaction,
     Observation,
     PathPoint,
+    Plan,
     RobotState,
     Role,
     Segments,
@@ -96,6 +97,13 @@ class Features:
     def arrays(self) -> dict[str, NDArray]:
         """All but the text, by name."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "text"}
+
+
+def nothing() -> Features:
+    """An arm at the origin that sees nothing and was told nothing."""
+    robot = RobotState(0.0, np.zeros(7), np.zeros(7), 0.0, IDENTITY)
+    plan = Plan("", 0.0, "", IDENTITY, "", Interaction.NONE, (), (), 0.0, "none")
+    return extract(Observation(0.0, robot, plan))
 
 
 class Extractor:

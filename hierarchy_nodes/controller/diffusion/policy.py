@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from hierarchy_nodes.controller.diffusion import actions, inputs
-from hierarchy_nodes.controller.diffusion.features import HORIZON, PERIOD, Features
+from hierarchy_nodes.controller.diffusion.features import HORIZON, PERIOD, Features, nothing
 from hierarchy_nodes.controller.diffusion.inputs import CHANNELS, MOTION, Batch
 from hierarchy_nodes.controller.diffusion.network import DiffusionNetwork, Memory
 from hierarchy_nodes.controller.diffusion.sampler import Prefix, Sample, sample
 from hierarchy_nodes.controller.diffusion.schedule import CosineSchedule
 from hierarchy_nodes.controller.diffusion.weights import PolicyConfig, load_weights
-from hierarchy_nodes.errors import ConfigError
+from hierarchy_nodes.errors import ConfigError, UnknownNameError
 from hierarchy_nodes.types import Array
 
 TIMES: Array = PERIOD * np.arange(1.0, HORIZON + 1)
@@ -68,6 +68,9 @@ class Policy:
         channels: tuple[str, ...] = CHANNELS,
         traced: bool = True,
     ) -> None:
+        for name in channels:
+            if name not in CHANNELS:
+                raise UnknownNameError("channel", name, CHANNELS)
         self.network, self.config = network, config
         self.schedule = CosineSchedule(config.network.levels)
         self.normalisation = config.normalisation
@@ -83,6 +86,13 @@ class Policy:
     def load(cls, path: Path, channels: tuple[str, ...] = CHANNELS, traced: bool = True) -> Policy:
         """From a weights file; see ``weights.load_weights`` for what is checked."""
         return cls(*load_weights(path), channels, traced)
+
+    def rehearse(self) -> None:
+        """Go through everything once, so that the first real chunk comes no later than others."""
+        for corrected in (0.0, 1.0):
+            told = np.array([corrected], dtype=np.float32)
+            view = self.see(replace(nothing(), motion_there=told), guidance=2.0)
+            self.act(view, steps=1)
 
     @torch.inference_mode()
     def see(self, features: Features, guidance: float = 1.0) -> View:
