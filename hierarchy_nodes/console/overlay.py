@@ -74,8 +74,9 @@ def draw_overlay(
     """
     height, width = color.shape[:2]
     size = (width * scale, height * scale)
-    enlarged = cv2.resize(np.ascontiguousarray(color), size, interpolation=cv2.INTER_LINEAR)
-    canvas: Image = np.array(enlarged, dtype=np.uint8)
+    # Into an array of our own: at scale 1 the image itself would come back.
+    canvas: Image = np.empty((size[1], size[0], 3), np.uint8)
+    cv2.resize(np.ascontiguousarray(color), size, canvas, interpolation=cv2.INTER_LINEAR)
     if segments is not None:
         draw_masks(canvas, segments)
     if plan is not None:
@@ -97,18 +98,18 @@ def draw_masks(canvas: Image, segments: Segments) -> None:
     mask = cv2.resize(segments.mask, (width, height), interpolation=cv2.INTER_NEAREST)
     for segment in segments.segments:
         tint = ROLE_COLORS[segment.role]
-        inside = mask == segment.id
-        if segment.lost or not inside.any():
+        # All that follows needs only the part of the image that the segment is in.
+        left, top, across, down = cv2.boundingRect((mask == segment.id).view(np.uint8))
+        if segment.lost or not across:
             continue
-        blended = (1 - MASK_ALPHA) * canvas[inside] + MASK_ALPHA * np.array(tint)
-        canvas[inside] = blended.astype(np.uint8)
+        window = canvas[top : top + down, left : left + across]
+        inside = mask[top : top + down, left : left + across] == segment.id
+        np.copyto(window, _tinted(window, tint), where=inside[..., None])
         found = cv2.findContours(
-            inside.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
+            inside.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(left, top)
         )
         cv2.drawContours(canvas, found[0], -1, tint, 1, cv2.LINE_AA)
-        rows, columns = np.nonzero(inside)
-        place = (int(columns.min()), int(rows.max()) + 3)
-        _text(canvas, segment.label, place, tint)
+        _text(canvas, segment.label, (left, top + down + 2), tint)
     lost = [f"{s.role} lost: {s.label}" for s in segments.segments if s.lost]
     for row, line in enumerate(lost):
         _text(canvas, line, (width - _MARGIN, _MARGIN + row * _LINE), REFUSED, right=True)
@@ -190,6 +191,12 @@ def draw_banner(canvas: Image, words: str) -> None:
     cv2.putText(canvas, words, origin, _FONT, 0.8, WHITE, 2, cv2.LINE_AA)
 
 
+def _tinted(image: Image, tint: Color) -> Image:
+    """`image` mixed with `MASK_ALPHA` of a colour, by a table: there are only 256 levels."""
+    levels = (1 - MASK_ALPHA) * np.arange(256)[:, None] + MASK_ALPHA * np.array(tint)
+    return np.asarray(cv2.LUT(image, levels.astype(np.uint8)[None]), np.uint8)
+
+
 def _along(fraction: float) -> Color:
     """Blue at 0, red at 1."""
     return (round(255 * fraction), 0, round(255 * (1 - fraction)))
@@ -224,17 +231,11 @@ def _text(
         return
     (text_width, text_height), baseline = cv2.getTextSize(text, _FONT, _FONT_SCALE, 1)
     left = place[0] - text_width if right else place[0]
-    left = int(np.clip(left, _MARGIN, max(_MARGIN, width - _MARGIN - text_width)))
-    top = int(np.clip(place[1], 0, height - _LINE))
-    area = canvas[
-        max(0, top - 1) : top + text_height + baseline, max(0, left - 3) : left + text_width + 3
-    ]
-    drawn = canvas.copy() if alpha < 1.0 else canvas
-    region = drawn[
-        max(0, top - 1) : top + text_height + baseline, max(0, left - 3) : left + text_width + 3
-    ]
-    region[:] = (region * 0.35).astype(np.uint8)
-    origin = (left, top + text_height)
-    cv2.putText(drawn, text, origin, _FONT, _FONT_SCALE, color, 1, cv2.LINE_AA)
-    if alpha < 1.0:
-        area[:] = cv2.addWeighted(region, alpha, area, 1 - alpha, 0)
+    left = max(_MARGIN, min(left, width - _MARGIN - text_width))
+    top = max(0, min(place[1], height - _LINE))
+    corner = max(0, left - 3), max(0, top - 1)
+    area = canvas[corner[1] : top + text_height + baseline, corner[0] : left + text_width + 3]
+    bar = (area * 0.35).astype(np.uint8)
+    origin = (left - corner[0], top + text_height - corner[1])
+    cv2.putText(bar, text, origin, _FONT, _FONT_SCALE, color, 1, cv2.LINE_AA)
+    area[:] = bar if alpha == 1.0 else cv2.addWeighted(bar, alpha, area, 1 - alpha, 0)
