@@ -1,0 +1,215 @@
+"""What cuts into a running task: people, time, silence, stops and corrections."""
+
+import pytest
+from task_world import World
+
+from hierarchy_nodes.errors import ErrorCode
+from hierarchy_nodes.planner.executive import NEEDED
+from hierarchy_nodes.planner.task import Phase
+from hierarchy_nodes.types import Correction
+
+
+def test_new_task_preempts_and_the_arm_holds_first():
+    world = World()
+    world.start("old")
+    world.run(1)
+    old_job = world.jobs[-1]
+    world.plan()
+    world.start("new")
+    assert world.outcome.code == ErrorCode.PREEMPTED
+    assert "new" in world.outcome.message
+    assert world.plans[-1].path == ()
+    world.core.planned(old_job.ticket, world.plans[1], world.now)
+    assert world.plans[-1].path == (), "the late plan of the old task must not be sent"
+    world.do()
+    assert world.outcomes[-1].success
+    assert len(world.outcomes) == 2
+
+
+def test_cancel():
+    world = World()
+    world.start()
+    world.run(1)
+    world.plan()
+    world.core.cancel(world.now)
+    assert world.outcome.code == ErrorCode.CANCELLED
+    assert world.plans[-1].path == ()
+    world.core.cancel(world.now)
+    assert len(world.outcomes) == 1
+
+
+def test_time_limit():
+    world = World()
+    world.start(time_limit=3.0)
+    world.run(1)
+    world.plan()
+    world.run(2.5)
+    assert world.outcome.code == ErrorCode.TIMED_OUT
+    assert "3 s" in world.outcome.message
+    assert world.plans[-1].path == ()
+
+
+@pytest.mark.parametrize("limit", [float("nan"), float("inf"), -1.0])
+def test_senseless_time_limit_takes_the_default(limit):
+    world = World(time_limit=4.0)
+    world.start(time_limit=limit)
+    world.run(5)
+    assert world.outcome.code == ErrorCode.TIMED_OUT
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_node_that_falls_silent(name):
+    world = World(node_timeout=1.0)
+    world.start()
+    world.run(1)
+    world.plan()
+    world.run(0.5)
+    world.alive.discard(name)
+    world.run(0.8)
+    assert not world.outcomes
+    world.run(0.5)
+    assert world.outcome.code == ErrorCode.NODE_LOST
+    assert name in world.outcome.message
+    assert world.plans[-1].path == ()
+
+
+def test_node_that_comes_back_in_time():
+    """A task given while a node is started again waits for it."""
+    world = World(node_timeout=1.0, start_timeout=3.0)
+    world.run(0.5)
+    world.alive.discard("controller")
+    world.run(2)
+    world.start()
+    world.run(1.5)
+    assert not world.outcomes
+    world.alive.add("controller")
+    world.run(3)
+    assert not world.outcomes
+
+
+def test_node_that_was_never_there():
+    world = World(start_timeout=2.0)
+    world.alive.discard("segmenter")
+    world.start()
+    world.run(1.5)
+    assert not world.outcomes
+    world.run(1)
+    assert world.outcome.code == ErrorCode.NODE_LOST
+    assert "segmenter" in world.outcome.message
+
+
+def test_camera_that_stops():
+    world = World(image_timeout=2.0)
+    world.start()
+    world.run(1)
+    world.plan()
+    world.images = False
+    world.run(2.5)
+    assert world.outcome.code == ErrorCode.NO_IMAGE
+
+
+def test_no_robot_state():
+    world = World(image_timeout=2.0)
+    world.joints = False
+    world.start()
+    world.run(2.5)
+    assert world.outcome.code == ErrorCode.ARM_LOST
+
+
+def test_stop_waits_and_then_plans_anew_without_counting():
+    world = World(max_attempts=1)
+    world.start()
+    world.run(1)
+    first = world.plan()
+    world.core.stop(True, "a person", world.now)
+    assert world.phase == Phase.STOPPED
+    assert world.plans[-1].path == ()
+    jobs = len(world.jobs)
+    world.run(20)
+    assert not world.outcomes
+    assert len(world.jobs) == jobs
+    world.core.stop(False, "", world.now)
+    world.run(1)
+    assert len(world.jobs) == jobs + 1
+    second = world.plan()
+    assert second.plan_id != first.plan_id
+    world.run(1)
+    world.control("done")
+    world.run(1)
+    world.verify(True)
+    assert world.outcome.success
+
+
+def test_stopped_task_can_time_out_and_be_cancelled():
+    world = World()
+    world.start(time_limit=5.0)
+    world.core.stop(True, "a person", world.now)
+    world.run(6)
+    assert world.outcome.code == ErrorCode.TIMED_OUT
+    assert "stopped" in world.outcome.message
+    world.start()
+    assert world.phase == Phase.STOPPED
+    world.core.cancel(world.now)
+    assert world.outcomes[-1].code == ErrorCode.CANCELLED
+
+
+def test_retargeting_plans_anew_with_the_correction():
+    world = World(max_attempts=1)
+    world.start()
+    world.run(1)
+    world.plan()
+    correction = Correction(world.now, "c1", "no, the blue one", "retarget", phrase="the blue one")
+    world.core.correct(correction, world.now)
+    assert world.plans[-1].path == ()
+    world.run(1)
+    assert world.jobs[-1].request.corrections == (correction,)
+    assert world.jobs[-1].request.previous is not None
+    assert not world.jobs[-1].request.holding
+    world.plan()
+    assert world.phase == Phase.EXECUTING
+
+
+def test_refused_correction_changes_nothing():
+    world = World()
+    world.start()
+    world.run(1)
+    world.plan()
+    refused = Correction(world.now, "c1", "hm", "retarget", phrase="hm", accepted=False)
+    world.core.correct(refused, world.now)
+    assert world.phase == Phase.EXECUTING
+
+
+def test_something_in_the_hand_is_told_to_the_backend():
+    world = World()
+    world.start()
+    world.run(1)
+    taken = world.plan()
+    world.run(1)
+    world.gripper = 0.5
+    world.core.correct(
+        Correction(world.now, "c1", "do X instead", "task", phrase="do X"), world.now
+    )
+    world.run(1)
+    request = world.jobs[-1].request
+    assert request.instruction == "do X"
+    assert request.holding
+    assert request.previous is taken
+
+
+def test_task_correction_without_a_task_starts_one():
+    world = World()
+    said = world.core.correct(Correction(0.0, "c", "put it back", "task", phrase="go"), world.now)
+    assert said == "go"
+
+
+def test_plan_is_renewed_before_it_expires():
+    world = World(max_attempts=1, renew_before=3.0)
+    world.start()
+    world.run(1)
+    world.plan()
+    jobs = len(world.jobs)
+    world.run(55)
+    assert len(world.jobs) == jobs
+    world.run(4)
+    assert len(world.jobs) == jobs + 1
+    assert not world.outcomes
