@@ -24,6 +24,7 @@ class ArmDescription:
         lower, upper: Radians.
         max_velocity: rad/s.
         max_acceleration: rad/s^2.
+        effort: N m.
         home: Radians.
         gripper_joint: Joint whose position is the opening in [0, 1].
         finger_joints: That follow it.
@@ -41,6 +42,7 @@ class ArmDescription:
     upper: Array
     max_velocity: Array
     max_acceleration: Array
+    effort: Array
     home: Array
     gripper_joint: str
     finger_joints: tuple[str, ...]
@@ -88,8 +90,9 @@ def load_description(urdf_path: str | Path | None = None) -> ArmDescription:
     try:
         names = tuple(extra["joints"])
         gripper = extra["gripper"]
-        rows = [[float(limits[n][k]) for k in ("lower", "upper", "velocity")] for n in names]
-        lower, upper, velocity = np.array(rows).T
+        columns = ("lower", "upper", "velocity", "effort")
+        rows = [[float(limits[name][column]) for column in columns] for name in names]
+        lower, upper, velocity, effort = np.array(rows).T
         description = ArmDescription(
             path=path,
             base_frame=extra["base_frame"],
@@ -99,6 +102,7 @@ def load_description(urdf_path: str | Path | None = None) -> ArmDescription:
             upper=upper,
             max_velocity=velocity,
             max_acceleration=np.array(extra["max_acceleration"], dtype=float),
+            effort=effort,
             home=np.array(extra["home"], dtype=float),
             gripper_joint=gripper["joint"],
             finger_joints=tuple(gripper["finger_joints"]),
