@@ -7,13 +7,23 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from hierarchy_nodes.learning.evaluation import POLICIES, SUITES
+    from hierarchy_nodes.learning.evaluation import CHANNELS, PLANS, POLICIES, SUITES
 
     parser.add_argument("--suite", default="place", choices=SUITES, help="which tasks")
     parser.add_argument("--policy", default="classical", choices=tuple(POLICIES), help="who acts")
+    parser.add_argument(
+        "--plan",
+        choices=PLANS,
+        default=None,
+        help="true: drawn from the simulator's truth; planner: by the planner (default: planner "
+        "for classical, true for the others)",
+    )
     parser.add_argument("--episodes", type=int, default=20, help="how many (default 20)")
     parser.add_argument("--seed", type=int, default=0, help="of the first episode (default 0)")
     parser.add_argument(
@@ -24,6 +34,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=len(os.sched_getaffinity(0)),
         help="episodes at a time, in processes of their own (default: one a core)",
+    )
+    parser.add_argument(
+        "--inject-latency", type=float, default=0.0, metavar="MS", help="chunks come so much later"
+    )
+    parser.add_argument(
+        "--perturb", action="store_true", help="shove the arm, or move a thing, midway"
+    )
+    parser.add_argument(
+        "--drop", nargs="+", default=(), choices=CHANNELS, help="channels that are missing"
+    )
+    parser.add_argument(
+        "--camera-shift", action="store_true", help="the camera 20 cm and 20 degrees elsewhere"
+    )
+    parser.add_argument(
+        "--controller-option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="of the controller backend; may be given several times",
+    )
+    parser.add_argument(
+        "--compare",
+        nargs=2,
+        type=Path,
+        metavar=("A.json", "B.json"),
+        help="compare two evaluations of the same episodes instead of running one",
     )
     parser.add_argument(
         "--through-ros",
@@ -42,7 +78,10 @@ def run(arguments: argparse.Namespace) -> int:
     from hierarchy_nodes.learning import evaluation
 
     a = arguments
-    specs = evaluation.episodes(a.suite, a.episodes, a.seed, a.policy, a.final)
+    if a.compare:
+        return _compare(a)
+    setting = _setting(a)
+    specs = evaluation.episodes(a.suite, a.episodes, a.seed, a.policy, a.final, **setting)
     begin = time.perf_counter()
     if a.through_ros:
         from hierarchy_nodes.learning.through_ros import RosRunner
@@ -57,21 +96,83 @@ def run(arguments: argparse.Namespace) -> int:
         suite=a.suite,
         policy=a.policy,
         seed=a.seed,
+        **setting,
         through_ros=a.through_ros,
         workers=1 if a.through_ros else a.workers,
         wall_s=round(wall, 1),
+        episodes_per_s=round(len(results) / wall, 4),
     )
     if a.json is not None:
         evaluation.write(summary, a.json)
+    _tell(a, summary, wall)
+    return 0
+
+
+def _setting(a: argparse.Namespace) -> dict[str, Any]:
+    """What else is said about the episodes; ConfigError where it cannot be had."""
+    from hierarchy_nodes.errors import ConfigError
+    from hierarchy_nodes.learning.evaluation import PRIVILEGED
+
+    plan = a.plan or ("planner" if a.policy == "classical" else "true")
+    options = {}
+    for pair in a.controller_option:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"--controller-option {pair}: expected KEY=VALUE.")
+        options[key] = yaml.safe_load(value)
+    setting = {
+        "plan": plan,
+        "controller_options": options,
+        "latency": a.inject_latency / 1000,
+        "perturb": a.perturb,
+        "drop": tuple(a.drop),
+        "camera_shift": a.camera_shift,
+    }
+    if a.through_ros:
+        simulated = [k for k in ("latency", "perturb", "drop", "camera_shift") if setting[k]]
+        simulated += ["--plan true"] if plan == "true" else []
+        simulated += ["controller_options"] if options else []
+        simulated += ["--suite corrections"] if a.suite == "corrections" else []
+        if simulated or a.policy in PRIVILEGED:
+            raise ConfigError(
+                f"--through-ros runs the real nodes: {', '.join(simulated) or a.policy} exists "
+                "in process only."
+            )
+    return setting
+
+
+def _tell(a: argparse.Namespace, summary: dict[str, Any], wall: float) -> None:
     low, high = summary["interval"]
     print(
-        f"{a.suite}, {a.policy}: {summary['successes']} of {summary['episodes']} "
-        f"({summary['success_rate']:.0%}, 95% interval {low:.0%} to {high:.0%}), "
-        f"{len(results) / wall * 60:.1f} episodes a minute"
+        f"{a.suite}, {a.policy}, {summary['plan']} plan: {summary['successes']} of "
+        f"{summary['episodes']} ({summary['success_rate']:.0%}, 95% interval {low:.0%} to "
+        f"{high:.0%}), {summary['episodes'] / wall * 60:.1f} episodes a minute"
     )
+    for title in ("per_family", "per_axis"):
+        if len(summary[title]) < 2:
+            continue
+        for name, found in summary[title].items():
+            low, high = found["interval"]
+            print(
+                f"  {name:<13} {found['successes']:>4} of {found['episodes']:<4} "
+                f"{found['success_rate']:>5.0%}  ({low:.0%} to {high:.0%})"
+            )
     for name, figures in summary["latency_ms"].items():
         if figures["n"]:
             print(f"  {name}: p50 {figures['p50']} ms, p99 {figures['p99']} ms, n {figures['n']}")
+    if "jerk" in summary:
+        jerk = summary["jerk"]
+        print(
+            f"  jerk, largest: {jerk['border_max']:.0f} m/s^3 at chunk borders, "
+            f"{jerk['inside_max']:.0f} inside; ratio {jerk['border_over_inside']:.2f}"
+        )
+    if "corrections" in summary:
+        found = summary["corrections"]["obeyed"]
+        low, high = found["interval"]
+        print(
+            f"  corrections obeyed: {found['successes']} of {found['episodes']} "
+            f"({found['success_rate']:.0%}, 95% interval {low:.0%} to {high:.0%})"
+        )
     for failure in summary["failures"]:
         told = f"; the stack says {failure['code']}: {failure['message']}"
         print(
@@ -79,4 +180,25 @@ def run(arguments: argparse.Namespace) -> int:
             f"{told if failure['message'] else ''}",
             file=sys.stderr,
         )
+
+
+def _compare(a: argparse.Namespace) -> int:
+    from hierarchy_nodes.learning.comparison import compare
+    from hierarchy_nodes.learning.evaluation import write
+
+    found = compare(*a.compare)
+    if a.json is not None:
+        write(found, a.json)
+    rows = {"all": found, **found["per_axis"]}
+    print(f"A: {found['first']}\nB: {found['second']}")
+    for name, row in rows.items():
+        first, second = row["first_result"], row["second_result"]
+        relative = "" if row["relative"] is None else f", A over B {row['relative']:+.0%}"
+        print(
+            f"  {name:<13} A {first['successes']}/{row['episodes']}, "
+            f"B {second['successes']}/{row['episodes']}; only A {row['only_first']}, "
+            f"only B {row['only_second']}; difference {row['difference']:+.1%}{relative}; "
+            f"p = {row['p']:.3g}"
+        )
+    print(f"  ({found['test']}; {found['only_in_one']} episodes in one of them only)")
     return 0

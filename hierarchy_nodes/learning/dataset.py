@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.learning import layout
-from hierarchy_nodes.learning.layout import COLUMNS, FEATURES, Column
+from hierarchy_nodes.learning.layout import COLUMNS, FEATURES, PLAIN, Column
 
 
 def load_arrays(folder: str | Path) -> dict[str, Any]:
@@ -21,7 +21,8 @@ def load_arrays(folder: str | Path) -> dict[str, Any]:
     Returns:
         Each array of `Features` by its name with a leading axis M; ``action.chunk``
         ``(M, HORIZON, 8)`` float32; ``done`` ``(M,)`` float32; ``episode_index`` and
-        ``text_index`` ``(M,)`` int64; ``text``, the instructions that `text_index` counts.
+        ``text_index`` ``(M,)`` int64; ``text``, the instructions that `text_index` counts;
+        ``plain_points`` and ``plain_colors``, the cloud drawn without masks.
 
     Raises:
         ConfigError: No data set there, an incomplete one, or one of another version.
@@ -29,7 +30,7 @@ def load_arrays(folder: str | Path) -> dict[str, Any]:
     folder = Path(folder)
     info = layout.read_info(folder)
     files = sorted((folder / "data").glob("*/*.parquet"))
-    names = [f"features.{n}" for n in FEATURES]
+    names = [f"features.{n}" for n in FEATURES | PLAIN]
     names += ["action.chunk", "done", "episode_index", "task_index"]
     if not files:
         raise ConfigError(f"{folder}: no data files below {folder / 'data'}.")
@@ -41,7 +42,7 @@ def load_arrays(folder: str | Path) -> dict[str, Any]:
         )
     found: dict[str, Any] = {
         name: column_array(table.column(f"features.{name}"), column)
-        for name, column in FEATURES.items()
+        for name, column in (FEATURES | PLAIN).items()
     }
     chunk, flat = COLUMNS["action.chunk"], Column("float32", (), "float32")
     found["action.chunk"] = column_array(table.column("action.chunk"), chunk)

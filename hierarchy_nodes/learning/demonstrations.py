@@ -32,9 +32,9 @@ from hierarchy_nodes.learning.stack import InProcessStack, StackOptions
 from hierarchy_nodes.learning.true_plan import TruePlanner
 from hierarchy_nodes.learning.variation import VariationOptions, draw
 
-# Seeds that no evaluation uses: design section 6 and learning/README.md.
+# Seeds that no evaluation uses.
 FIRST_SEED, LAST_SEED = 100_000, 899_999
-TIME_LIMIT, ATTEMPTS, SETTLE = 45.0, 2, 1.0
+TIME_LIMIT, ATTEMPTS, SETTLE = 35.0, 2, 1.0
 IMAGE = (240, 320)
 
 

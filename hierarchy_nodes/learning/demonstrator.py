@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hierarchy_nodes.controller.base import ControllerBackend, Step
-from hierarchy_nodes.controller.diffusion.features import Extractor
+from hierarchy_nodes.controller.diffusion.features import POINTS, ROLES, Extractor
+from hierarchy_nodes.controller.diffusion.points import sample_points
 from hierarchy_nodes.learning.expert import Expert
 from hierarchy_nodes.learning.motions import name_motion
 from hierarchy_nodes.types import Array, Observation, RgbdFrame
@@ -67,7 +68,8 @@ class Demonstrator(ControllerBackend):
 
     def act(self, observation: Observation) -> Step:
         o = observation
-        features = self._extractor(o, seed=(self._seed * 1000 + self._calls) % 2**32)
+        seed = (self._seed * 1000 + self._calls) % 2**32
+        features = self._extractor(o, seed=seed)
         step = self.expert.act(o)
         seen = o.segments is not None and o.segments.plan_id == o.plan.plan_id
         if o.plan.path and o.frame is not None and (seen or not o.plan.prompts):
@@ -80,7 +82,11 @@ class Demonstrator(ControllerBackend):
                     ],
                     axis=1,
                 )
-                self._keep(o, features.arrays(), features.text, rows)
+                rng = np.random.default_rng(seed)
+                plain = sample_points(o.frame, o.robot, None, ROLES, POINTS, rng)
+                arrays = features.arrays()
+                arrays |= {"plain_points": plain[0], "plain_colors": plain[1]}
+                self._keep(o, arrays, features.text, rows)
             self._calls += 1
         if self.actor is not None:
             return self.actor.act(o)

@@ -167,11 +167,11 @@ class Disturbed(ControllerBackend):
     def _slipping(self, o: Observation) -> bool:
         held = 0.03 < o.robot.gripper < 0.93 and o.robot.tool.position[2] > 0.08
         self._held_since = (self._held_since or o.now) if held else None
-        if self._drop is not None and self._held_since is not None:
-            if o.now - self._held_since > self._drop:
-                self._drop = None
-                self._dropped_until = o.now + _DROP_TIME
-                self._note(o.now, "drop")
+        held_for = 0.0 if self._held_since is None else o.now - self._held_since
+        if self._drop is not None and held_for > self._drop:
+            self._drop = None
+            self._dropped_until = o.now + _DROP_TIME
+            self._note(o.now, "drop")
         return o.now < self._dropped_until
 
 

@@ -2,24 +2,78 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
 from hardware.cell.cell import Cell
 from hardware.cell.referee import Referee
-from hardware.cell.tasks import sample
-from hierarchy_nodes.learning.evaluation import POLICIES, EpisodeResult, EpisodeSpec
-from hierarchy_nodes.learning.stack import InProcessStack, StackOptions
+from hardware.cell.tasks import TaskSpec, sample
+from hierarchy_nodes.controller.base import CONTROLLERS, ControllerBackend, Step
+from hierarchy_nodes.learning.disturbance import Disturbed
+from hierarchy_nodes.learning.evaluation import CHANNELS, POLICIES, EpisodeResult, EpisodeSpec
+from hierarchy_nodes.learning.expert import Expert
+from hierarchy_nodes.learning.jerk import JerkMeter
+from hierarchy_nodes.learning.override import Override
+from hierarchy_nodes.learning.stack import CONTROL_PERIOD, InProcessStack, StackOptions
+from hierarchy_nodes.learning.true_plan import TruePlanner
+from hierarchy_nodes.learning.variation import Variation, shifted_camera
+from hierarchy_nodes.parameters import from_mapping
+from hierarchy_nodes.types import Observation
 
 # Things come to rest before the referee looks.
 SETTLE = 1.0
+SHIFT, TURN = 0.20, 20.0
+SHOVE = 0.03
+
+
+class Blinkered(ControllerBackend):
+    """Keeps masks from a backend, in every way: they also steer which points are drawn."""
+
+    def __init__(self, inner: ControllerBackend) -> None:
+        super().__init__(inner.options)
+        self.inner = inner
+
+    def reset(self) -> None:
+        self.inner.reset()
+
+    def act(self, observation: Observation) -> Step:
+        plan = replace(observation.plan, prompts=())
+        return self.inner.act(replace(observation, plan=plan, segments=None))
 
 
 def run_episode(spec: EpisodeSpec) -> EpisodeResult:
     """Draw the scene, let the stack do the task, ask the referee."""
     scene, task = sample(spec.family, spec.seed, spec.axis)
     cell = Cell(scene)
+    rng = np.random.default_rng([spec.seed, 2])
     try:
+        if spec.camera_shift:
+            cell.move_camera("front", shifted_camera(rng, SHIFT, TURN, exact=True))
         referee = Referee(cell, task)
         planner, segmenter, controller = POLICIES[spec.policy]
-        stack = InProcessStack(cell, StackOptions(planner, segmenter, controller))
+        stack: InProcessStack
+        backend = make_controller(spec, cell, task)
+        if spec.perturb:
+            backend = Disturbed(
+                backend, cell, task, perturbation(spec, rng), rng, lambda m: stack.correct(m)
+            )
+        stack = InProcessStack(
+            cell,
+            StackOptions(
+                planner,
+                segmenter,
+                controller,
+                controller_latency=StackOptions.controller_latency + spec.latency,
+            ),
+            TruePlanner(cell, task) if spec.plan == "true" else None,
+            backend,
+        )
+        jerk, override = JerkMeter(CONTROL_PERIOD), Override(rng)
+        stack.watchers.append(jerk)
+        if spec.correct:
+            stack.watchers.append(override)
         stack.run(0.5)
         outcome = stack.execute(task.instruction, spec.time_limit, spec.max_attempts)
         stack.run(SETTLE)
@@ -38,6 +92,35 @@ def run_episode(spec: EpisodeSpec) -> EpisodeResult:
             attempts=outcome.attempts,
             duration=outcome.duration,
             latencies=vars(stack.latencies),
+            jerk={"border": jerk.border, "inside": jerk.inside},
+            correction=override.report(),
+            rejected=stack.rejected,
         )
     finally:
         cell.close()
+
+
+def make_controller(spec: EpisodeSpec, cell: Cell, task: TaskSpec) -> ControllerBackend:
+    """The policy's controller, without the channels that it is not to get."""
+    if spec.policy == "expert":
+        return Expert(cell, task)
+    name = POLICIES[spec.policy][2]
+    options: dict[str, Any] = dict(spec.controller_options)
+    drop = set(spec.drop)
+    if spec.policy == "flat":
+        drop |= {"path", "masks", "motion"}
+    if name == "diffusion":
+        options.setdefault("channels", [c for c in CHANNELS if c not in drop])
+        if spec.latency:
+            options.setdefault("transport", spec.latency)
+    found = CONTROLLERS.get(name)
+    backend: ControllerBackend = found(from_mapping(found.Options, options, f"controller {name}"))
+    return Blinkered(backend) if "masks" in drop else backend
+
+
+def perturbation(spec: EpisodeSpec, rng: np.random.Generator) -> Variation:
+    """A shove against the arm, or somebody moves a thing: in turn, from 1 to 3 s after the plan."""
+    if spec.index % 2:
+        return Variation(move=float(rng.uniform(0.3, 2.0)))
+    way = rng.normal(size=3) * (1.0, 1.0, 0.5)
+    return Variation(shove=(float(rng.uniform(1.0, 3.0)), way / np.linalg.norm(way) * SHOVE))

@@ -6,13 +6,14 @@ import json
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from hardware.cell.tasks import AXES, FAMILIES
@@ -21,14 +22,35 @@ from hierarchy_nodes.learning.statistics import grouped, latency, machine, share
 
 # Kept for the final comparison; nothing of ours is trained, tuned or evaluated on them.
 RESERVED_SEED = 900_000
-SUITES = (*FAMILIES, "basic", "axes")
+SUITES = (*FAMILIES, "basic", "axes", "corrections")
 # Planner, segmenter and controller of each policy.
-POLICIES = {"classical": ("classical", "depth", "path_follower")}
+POLICIES = {
+    "hierarchical": ("classical", "depth", "diffusion"),
+    "flat": ("classical", "depth", "diffusion"),
+    "classical": ("classical", "depth", "path_follower"),
+    "expert": ("classical", "depth", "path_follower"),
+}
+# Share of a commanded displacement that counts as obeying.
+OBEYED = 0.8
+# What only the simulator makes possible.
+PRIVILEGED = ("expert",)
+PLANS = ("true", "planner")
+CHANNELS = ("path", "masks", "motion", "text")
 
 
 @dataclass(frozen=True)
 class EpisodeSpec:
-    """One episode: which task, and who is to do it."""
+    """One episode: which task, who is to do it, and what makes it hard.
+
+    Attributes:
+        plan: ``true``: drawn from the simulator's truth; ``planner``: by the policy's own.
+        controller_options: Handed to the controller backend.
+        latency: Seconds by which each chunk comes later.
+        perturb: Shove the arm (even index) or move a thing (odd) midway.
+        drop: Channels out of `CHANNELS` that the controller does not get.
+        camera_shift: The camera stands 20 cm and 20 degrees from its usual place.
+        correct: A person overrides the task for a second, in a random direction.
+    """
 
     index: int
     family: str
@@ -37,6 +59,13 @@ class EpisodeSpec:
     policy: str = "classical"
     time_limit: float = 120.0
     max_attempts: int = 3
+    plan: str = "planner"
+    controller_options: Mapping[str, Any] = field(default_factory=dict)
+    latency: float = 0.0
+    perturb: bool = False
+    drop: tuple[str, ...] = ()
+    camera_shift: bool = False
+    correct: bool = False
 
 
 @dataclass
@@ -50,6 +79,9 @@ class EpisodeResult:
         code, message: The stack's own error, if any.
         duration: Seconds of simulated (in-process) or real time (through ROS).
         latencies: Seconds of each call, by part.
+        jerk: Of the tool's setpoints, m/s^3: largest at chunk borders and inside chunks.
+        correction: What was asked for and how far the tool went that way, metres.
+        rejected: Chunks that the arm refused.
     """
 
     index: int
@@ -66,15 +98,25 @@ class EpisodeResult:
     duration: float = 0.0
     wall: float = 0.0
     latencies: dict[str, list[float]] = field(default_factory=dict)
+    jerk: dict[str, float] = field(default_factory=dict)
+    correction: dict[str, Any] = field(default_factory=dict)
+    rejected: int = 0
 
 
 Runner = Callable[[EpisodeSpec], EpisodeResult]
 
 
 def episodes(
-    suite: str, count: int, seed: int, policy: str = "classical", final: bool = False
+    suite: str,
+    count: int,
+    seed: int,
+    policy: str = "classical",
+    final: bool = False,
+    **more: Any,
 ) -> list[EpisodeSpec]:
     """The episodes of a suite: episode i has seed ``seed + i``, whatever the policy.
+
+    `more` are further fields of :class:`EpisodeSpec`, the same for all.
 
     Raises:
         UnknownNameError: No such suite or policy.
@@ -92,17 +134,21 @@ def episodes(
             f"{RESERVED_SEED}, which no training, tuning or evaluation of ours uses. "
             "For the final comparison, and only for that, add --final."
         )
-    return [_episode(suite, i, seed + i, policy) for i in range(count)]
+    for channel in more.get("drop", ()):
+        if channel not in CHANNELS:
+            raise UnknownNameError("channel", channel, CHANNELS)
+    return [_episode(suite, i, seed + i, policy, more) for i in range(count)]
 
 
-def _episode(suite: str, index: int, seed: int, policy: str) -> EpisodeSpec:
+def _episode(suite: str, index: int, seed: int, policy: str, more: dict[str, Any]) -> EpisodeSpec:
     family, axis = suite, "basic"
-    if suite == "basic":
+    if suite in ("basic", "corrections"):
         family = FAMILIES[index % len(FAMILIES)]
     elif suite == "axes":
         axis = AXES[index % len(AXES)]
         family = FAMILIES[index // len(AXES) % len(FAMILIES)]
-    return EpisodeSpec(index, family, axis, seed, policy)
+    more = more | {"correct": True} if suite == "corrections" else more
+    return EpisodeSpec(index, family, axis, seed, policy, **more)
 
 
 def guarded(runner: Runner, spec: EpisodeSpec) -> EpisodeResult:
@@ -165,6 +211,7 @@ def summarise(results: list[EpisodeResult], **about: Any) -> dict[str, Any]:
     return {
         **about,
         **share(sum(r.success for r in results), len(results)),
+        **_extras(results),
         "interval_method": "Clopper-Pearson, 95%",
         "claimed_but_failed": sum(r.claimed and not r.success for r in results),
         "per_family": grouped((r.family, r.success) for r in results),
@@ -174,6 +221,31 @@ def summarise(results: list[EpisodeResult], **about: Any) -> dict[str, Any]:
         "machine": machine(),
         "results": rows,
     }
+
+
+def _extras(results: list[EpisodeResult]) -> dict[str, Any]:
+    """Jerk and obedience, where they were measured."""
+    extras: dict[str, Any] = {"rejected_chunks": sum(r.rejected for r in results)}
+    moved = [r.jerk for r in results if r.jerk]
+    if moved:
+        border = np.array([j["border"] for j in moved])
+        inside = np.array([j["inside"] for j in moved])
+        extras["jerk"] = {
+            "episodes": len(moved),
+            "border_max": float(border.max()),
+            "inside_max": float(inside.max()),
+            "border_over_inside": float(border.max() / max(inside.max(), 1e-9)),
+            "median_of_ratios": float(np.median(border / np.maximum(inside, 1e-9))),
+        }
+    spoken = [r for r in results if r.correction]
+    if spoken:
+        obeyed = [r.correction["share"] >= OBEYED for r in spoken]
+        extras["corrections"] = {
+            "obeyed": share(sum(obeyed), len(spoken)),
+            "obeyed_means": f"moved at least {OBEYED:.0%} of what was asked, that way",
+            "success_after": share(sum(r.success for r in spoken), len(spoken)),
+        }
+    return extras
 
 
 def write(summary: dict[str, Any], path: Path) -> None:

@@ -19,7 +19,7 @@ from hierarchy_nodes.learning.world import World
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.types import ActionChunk, Array, Gripper, Observation, Pose
 
-TIMES: Array = PERIOD * np.arange(1, HORIZON + 1)
+TIMES: Array = PERIOD * np.arange(1, HORIZON + 1, dtype=np.float64)
 # Where a correction may send the tool, metres.
 _LOW, _HIGH = np.array([0.22, -0.42, FLOOR]), np.array([0.75, 0.42, 0.62])
 

@@ -83,13 +83,19 @@ FEATURES: dict[str, Column] = {
     "motion_there": _column("uint8", 1, memory="float32"),
     "interaction": _column("uint8", 1),
 }
+# The cloud as it is without masks: half of the other one is drawn from them, which gives away
+# where the target is even to who is not told the roles.
+PLAIN: dict[str, Column] = {
+    "plain_points": FEATURES["points"],
+    "plain_colors": FEATURES["point_colors"],
+}
 COLUMNS: dict[str, Column] = {
     "observation.state": _column("float32", 8),
     "action": _column("float32", 8),
     "action.chunk": _column("float32", HORIZON, 8),
     "done": _column("float32", 1),
     "language_motion": _column("string", 1),
-    **{f"features.{name}": column for name, column in FEATURES.items()},
+    **{f"features.{name}": column for name, column in (FEATURES | PLAIN).items()},
     "timestamp": _column("float32", 1),
     "frame_index": _column("int64", 1),
     "episode_index": _column("int64", 1),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hierarchy_nodes.geometry import yaw_of
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.planner.motions import AXES
 from hierarchy_nodes.types import Array
@@ -69,7 +70,5 @@ def name_motion(
 
 def yaw_change(before: Array, after: Array) -> float:
     """Radians about the base z axis between two tool orientations, in (-pi, pi]."""
-    from hierarchy_nodes.geometry import yaw_of
-
     change = yaw_of(np.asarray(after, dtype=float)) - yaw_of(np.asarray(before, dtype=float))
     return (change + math.pi) % (2 * math.pi) - math.pi

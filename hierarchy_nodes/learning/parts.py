@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from hierarchy_nodes.learning.demonstrator import Record
-from hierarchy_nodes.learning.layout import COLUMNS, FEATURES, FPS, Column
+from hierarchy_nodes.learning.layout import COLUMNS, FEATURES, FPS, PLAIN, Column
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def read_parts(folder: Path) -> list[Part]:
 def _table(records: Sequence[Record]) -> pa.Table:
     count = len(records)
     columns: dict[str, pa.Array] = {}
-    for name, column in FEATURES.items():
+    for name, column in (FEATURES | PLAIN).items():
         stacked = np.stack([r.features[name] for r in records])
         columns[f"features.{name}"] = _arrow(stacked, column)
     tool = np.stack([r.features["tool"] for r in records])

@@ -17,9 +17,9 @@ import numpy as np
 from hardware.cell.scene import CONTAINERS, DRAWER_TRAVEL
 from hierarchy_nodes.controller.lifting import nearest_yaw
 from hierarchy_nodes.geometry import angle_between, top_down, yaw_of
-from hierarchy_nodes.learning.legs import CONTACT, Leg
-from hierarchy_nodes.learning.world import World
-from hierarchy_nodes.planner.routes import FINGER
+from hierarchy_nodes.learning.legs import Leg
+from hierarchy_nodes.learning.world import KNOB_MIDDLE, KNOB_TIP, World
+from hierarchy_nodes.planner.routes import FINGER, segment_distance
 from hierarchy_nodes.types import Array, Gripper, Interaction, Pose
 
 # Metres: of travel (nothing on the table reaches so high), over the table, beside a thing.
@@ -59,7 +59,7 @@ class Skill(ABC):
         self.world = world
         self.reset()
 
-    def reset(self) -> None:
+    def reset(self) -> None:  # noqa: B027 - most have nothing to forget
         """Forget what little is remembered."""
 
     @abstractmethod
@@ -78,7 +78,7 @@ class Skill(ABC):
                 legs.append(Leg(tool, 1.0, stop=True, wait=free))
             legs.append(Leg(top_down(up, yaw), 1.0))
         legs.append(Leg(top_down(HOME), 1.0, stop=True))
-        return Decision(legs, "retreat", away < 0.03 and grip > 0.8)
+        return Decision(legs, "retreat", away < 0.04 and grip > 0.8)
 
 
 def _at(point: Array, z: float) -> Array:
@@ -183,7 +183,7 @@ class Place(Fetch):
         if self._rests(here):
             near = float(np.linalg.norm((tool.position - here)[:2])) < 0.06
             return self._retreat(tool, grip, width / WIDTH if near else 0.0)
-        self._release_from = None
+        self._releasing = False
         round_ones = ("cylinder", "ball", "cup", "bottle")
         if target.shape in round_ones and world.tilt(target.name) < 0.5:
             yaw = _middle_yaw(0.0, tool, math.pi)
@@ -198,10 +198,10 @@ class Place(Fetch):
 
     def reset(self) -> None:
         super().reset()
-        self._release_from: float | None = None
+        self._releasing = False
 
     def _letting_go(self, grip: float, width: float) -> bool:
-        return self._release_from is not None and grip > width / WIDTH + 0.05
+        return self._releasing and grip > width / WIDTH + 0.05
 
     def _above_goal(self, here: Array) -> bool:
         assert self.world.goal is not None
@@ -237,7 +237,6 @@ class Place(Fetch):
         spot = goal[:2] + hang[:2]
         release = np.array([*spot, self._surface() + height / 2 + hang[2] + 0.004])
         down = Leg(top_down(release, yaw), 0.0, slow=0.04, stop=True, event=Gripper.OPEN, key=True)
-        wide = self.world.box(self.world.target)[1][1] / WIDTH
         let_go = Leg(down.pose, 1.0, stop=True, wait=0.2 / FINGER_RATE + 0.05)
         rest = [let_go, Leg(top_down(_at(release, HIGH), yaw), 1.0), Leg(top_down(HOME), 1.0)]
         away = tool.position - release
@@ -246,9 +245,9 @@ class Place(Fetch):
         touches = self.world.goal.name in self.world.touching(self.world.target.name)
         floor = 0.012 if touches else 0.003
         if aside < (0.008 if tight else 0.015) and away[2] < floor:
-            self._release_from = wide
+            self._releasing = True
             return rest
-        self._release_from = None
+        self._releasing = False
         over = Leg(top_down(_at(release, HIGH), yaw), 0.0, stop=tight, key=True)
         low = tool.position[2] < HIGH - 0.03
         if aside < ((0.010 if low else 0.005) if tight else 0.015):
@@ -264,8 +263,6 @@ class OpenDrawer(Fetch):
     interaction = Interaction.OPEN
 
     def decide(self, tool: Pose, grip: float) -> Decision:
-        from hierarchy_nodes.learning.world import KNOB_MIDDLE
-
         world, name = self.world, self.world.target.name
         box, axis = world.drawer(name)
         opening = world.opening(name)
@@ -453,8 +450,6 @@ class CloseDrawer(Stroke):
     interaction = Interaction.CLOSE
 
     def decide(self, tool: Pose, grip: float) -> Decision:
-        from hierarchy_nodes.learning.world import KNOB_TIP
-
         world, name = self.world, self.world.target.name
         box, axis = world.drawer(name)
         opening = world.opening(name)
@@ -472,8 +467,6 @@ class CloseDrawer(Stroke):
 
 def knock_way(world: World, tool: Array) -> Array:
     """The level unit vector ``(2,)`` along which most room is free before and behind the target."""
-    from hierarchy_nodes.planner.routes import segment_distance
-
     target = world.target
     here = world.position(target.name)[:2]
     best, best_score = np.array([0.0, 1.0]), -np.inf
@@ -505,5 +498,3 @@ SKILLS: dict[str, type[Skill]] = {
     "close_drawer": CloseDrawer,
     "knock": Knock,
 }
-
-__all__ = ["CONTACT", "HIGH", "HOME", "SKILLS", "Decision", "Skill"]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hardware.base import JointCommand
 from hardware.cell.cell import Cell
 from hierarchy_nodes.arm.config import ArmConfig
 from hierarchy_nodes.arm.executor import ChunkExecutor
@@ -82,6 +83,7 @@ class InProcessStack:
         executive: Runs tasks, as in the planner node.
         controller: The backend that acts.
         report: What the controller last said.
+        setpoint: What the arm was last told.
         rejected: Chunks that the arm refused.
         latencies: What the calls really took.
         watchers: Called after every control period.
@@ -106,6 +108,7 @@ class InProcessStack:
         self._core = Supervisor(self.controller, ControllerConfig())
         self.latencies = Latencies()
         self.report = Report("idle", "")
+        self.setpoint: JointCommand | None = None
         self.rejected = 0
         self.watchers: list[Callable[[InProcessStack], None]] = []
         self._frames: deque[tuple[RgbdFrame, RobotState]] = deque(maxlen=_KEPT_FRAMES)
@@ -182,7 +185,8 @@ class InProcessStack:
         if now >= self._next_controller - 1e-9:
             self._next_controller += CONTROLLER_PERIOD
             self._control(now)
-        self.cell.command(self.executor.step(now, self.cell.arm_state()))
+        self.setpoint = self.executor.step(now, self.cell.arm_state())
+        self.cell.command(self.setpoint)
         self.cell.step(CONTROL_PERIOD)
         for watcher in self.watchers:
             watcher(self)

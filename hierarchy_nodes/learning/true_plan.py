@@ -75,7 +75,8 @@ class TruePlanner(PlannerBackend):
         world, frame = self.world, request.frame
         skill = SKILLS[world.task.family](world)
         legs = skill.decide(request.robot.tool, request.robot.gripper).legs
-        ways, key = [], []
+        ways: list[Way] = []
+        key: list[bool] = []
         for leg in legs:
             if ways and np.linalg.norm(leg.pose.position - ways[-1].point) < 0.005:
                 continue

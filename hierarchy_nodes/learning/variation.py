@@ -27,15 +27,20 @@ _SPEED, _EXTRA, _LEAST = 0.15, 0.6, 1.0
 
 @dataclass(frozen=True)
 class VariationOptions:
-    """How often, and how much. Probabilities are per episode; lengths are metres."""
+    """How often, and how much. Probabilities are per episode; lengths are metres.
+
+    `noise` and `shove_size` are added to chunks, each of which starts at the measured tool: over
+    a second they grow to about four times as much.
+    """
 
     start: float = 0.5
     camera: float = 0.4
     camera_shift: float = 0.20
     camera_turn: float = 20.0
-    noise: tuple[float, ...] = (0.0, 0.004, 0.010, 0.018)
+    noise: tuple[float, ...] = (0.0, 0.001, 0.002, 0.004)
     pause: float = 0.3
     shove: float = 0.25
+    shove_size: tuple[float, float] = (0.015, 0.04)
     move: float = 0.2
     drop: float = 0.15
     corrections: float = 0.5
@@ -80,7 +85,7 @@ def draw(rng: np.random.Generator, options: VariationOptions, kinematics: Kinema
     shove = None
     if rng.random() < o.shove:
         way = rng.normal(size=3) * (1.0, 1.0, 0.6)
-        size = rng.uniform(0.03, 0.08)
+        size = rng.uniform(*o.shove_size)
         shove = (float(rng.uniform(0.5, 6.0)), way / np.linalg.norm(way) * size)
     move = float(rng.uniform(0.3, 3.0)) if rng.random() < o.move else None
     drop = float(rng.uniform(0.3, 1.5)) if rng.random() < o.drop else None

@@ -1,4 +1,4 @@
-"""The truth about a cell, for the expert and the true plan. Nothing that is evaluated looks here."""
+"""The truth about a cell, for expert and true plan; nothing that is evaluated looks here."""
 
 from __future__ import annotations
 
