@@ -8,6 +8,7 @@ from hardware.cell.tasks import sample
 from hierarchy_nodes.arm.config import ArmConfig
 from hierarchy_nodes.arm.executor import ChunkExecutor
 from hierarchy_nodes.arm.kinematics import Kinematics
+from hierarchy_nodes.errors import ChunkRejected
 from hierarchy_nodes.geometry import IDENTITY
 from hierarchy_nodes.learning.expert import Expert
 from hierarchy_nodes.types import Interaction, Observation, PathPoint, Plan, RobotState
@@ -52,7 +53,7 @@ class Bare:
                 if self.step.chunk is not None:
                     try:
                         self.executor.submit(self.step.chunk, self.cell.time)
-                    except Exception as error:
+                    except ChunkRejected as error:
                         self.rejected.append(str(error))
             self.cell.command(self.executor.step(self.cell.time, self.cell.arm_state()))
             self.cell.step(PERIOD)

@@ -1,0 +1,167 @@
+"""Evaluation of learned policies: their settings, corrections, jerk and paired tests."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from hierarchy_nodes.cli.main import main
+from hierarchy_nodes.controller.base import ControllerBackend, Step
+from hierarchy_nodes.errors import ConfigError, UnknownNameError
+from hierarchy_nodes.learning import evaluation
+from hierarchy_nodes.learning.comparison import compare
+from hierarchy_nodes.learning.episode import Blinkered, perturbation, run_episode
+from hierarchy_nodes.learning.evaluation import EpisodeResult, EpisodeSpec, episodes
+from hierarchy_nodes.learning.jerk import JerkMeter
+
+
+def test_settings_reach_every_episode_and_do_not_change_the_seeds():
+    plain = episodes("basic", 4, 10)
+    hard = episodes("basic", 4, 10, "hierarchical", latency=0.1, drop=("path",), plan="true")
+    assert [(s.seed, s.family, s.axis) for s in plain] == [(s.seed, s.family, s.axis) for s in hard]
+    assert {(s.latency, s.drop, s.plan) for s in hard} == {(0.1, ("path",), "true")}
+    assert all(s.correct for s in episodes("corrections", 3, 0))
+    with pytest.raises(UnknownNameError, match="masks"):
+        episodes("basic", 1, 0, drop=("mask",))
+
+
+def test_perturbations_are_drawn_from_the_seed_and_alternate():
+    spec = [EpisodeSpec(i, "place", "basic", 7) for i in range(2)]
+    shoved, moved = (perturbation(s, np.random.default_rng(1)) for s in spec)
+    assert shoved.shove is not None
+    assert shoved.move is None
+    assert moved.move is not None
+    assert moved.shove is None
+
+
+def test_masks_are_kept_from_a_backend_in_every_way():
+    from test_demonstrations import _observe
+
+    seen = []
+
+    class Looking(ControllerBackend):
+        def reset(self):
+            pass
+
+        def act(self, o):
+            seen.append(o)
+            return Step(None, "", "busy")
+
+    from dataclasses import replace
+
+    from hierarchy_nodes.types import Prompt, Role
+
+    o = _observe(0.0)
+    o = replace(o, plan=replace(o.plan, prompts=(Prompt(Role.TARGET, "x", 0.5, 0.5),)))
+    Blinkered(Looking(None)).act(o)
+    assert seen[0].segments is None
+    assert seen[0].plan.prompts == ()
+    assert seen[0].plan.path == o.plan.path
+
+
+def test_jerk_is_told_apart_at_borders_and_inside():
+    meter = JerkMeter(0.01)
+    at = 0.0
+    for k in range(40):
+        # Even motion, but for a jump in speed at the border after 20 setpoints.
+        at += 0.001 if k < 20 else 0.002
+        meter.add(np.array([at, 0.0, 0.0]), new_chunk=k % 10 == 0)
+    assert meter.inside < 1.0
+    assert meter.border == pytest.approx(0.001 / 0.01**3, rel=0.01)
+
+
+def test_holding_is_neither_border_nor_inside():
+    meter = JerkMeter(0.01)
+    for x in (0.0, 0.1, 0.0, 0.3):
+        meter.add(np.array([x, 0.0, 0.0]), new_chunk=True, holding=True)
+    assert meter.border == meter.inside == 0.0
+
+
+def _file(path, successes, axis="basic"):
+    rows = [
+        {"family": "place", "axis": axis, "seed": i, "success": bool(s)}
+        for i, s in enumerate(successes)
+    ]
+    path.write_text(json.dumps({"results": rows}))
+    return path
+
+
+def test_paired_comparison_is_mcnemars_exact_test(tmp_path, capsys):
+    a = _file(tmp_path / "a.json", [1] * 15 + [0] * 5)
+    b = _file(tmp_path / "b.json", [1] * 5 + [0] * 15)
+    found = compare(a, b)
+    assert (found["only_first"], found["only_second"], found["episodes"]) == (10, 0, 20)
+    assert found["p"] == pytest.approx(2 * 0.5**10)
+    assert found["difference"] == pytest.approx(0.5)
+    assert found["relative"] == pytest.approx(2.0)
+    assert compare(a, a)["p"] == 1.0
+    out = tmp_path / "c.json"
+    assert main(["evaluate", "--compare", str(a), str(b), "--json", str(out)]) == 0
+    assert "p = 0.00195" in capsys.readouterr().out
+    assert json.loads(out.read_text())["per_axis"]["basic"]["episodes"] == 20
+
+
+def test_runs_without_common_episodes_cannot_be_compared(tmp_path):
+    a = _file(tmp_path / "a.json", [1])
+    b = _file(tmp_path / "b.json", [1], axis="visual")
+    with pytest.raises(ConfigError, match="no episode in common"):
+        compare(a, b)
+    (tmp_path / "x.json").write_text("{}")
+    with pytest.raises(ConfigError, match="no results of"):
+        compare(a, tmp_path / "x.json")
+
+
+def test_obedience_and_jerk_are_summarised():
+    def result(i, moved, success):
+        return EpisodeResult(
+            i,
+            i,
+            "place",
+            "basic",
+            success=success,
+            correction={"asked": 0.05, "moved": moved, "share": moved / 0.05},
+            jerk={"border": 30.0, "inside": 20.0 + i},
+        )
+
+    summary = evaluation.summarise([result(0, 0.05, True), result(1, 0.02, True)])
+    assert summary["corrections"]["obeyed"]["successes"] == 1
+    assert summary["corrections"]["success_after"]["successes"] == 2
+    assert summary["jerk"]["border_over_inside"] == pytest.approx(30 / 21)
+
+
+def test_the_expert_obeys_an_override_and_still_finishes():
+    found = run_episode(EpisodeSpec(0, "place", "basic", 31, "expert", plan="true", correct=True))
+    assert found.success, found.reason
+    assert found.correction["share"] > 0.8
+    assert 0.03 <= found.correction["asked"] <= 0.08
+    assert found.jerk["inside"] > 0
+    assert found.rejected == 0
+
+
+def test_a_perturbed_episode_with_a_moved_camera_and_late_chunks():
+    found = run_episode(
+        EpisodeSpec(
+            0,
+            "press",
+            "basic",
+            32,
+            "expert",
+            plan="true",
+            perturb=True,
+            camera_shift=True,
+            latency=0.1,
+        )
+    )
+    assert found.success, found.reason
+
+
+def test_what_only_exists_in_process_is_refused_through_ros(capsys):
+    arguments = ["evaluate", "--through-ros", "--perturb", "--camera-shift"]
+    assert main(arguments) == 2
+    told = capsys.readouterr().err
+    assert "perturb" in told
+    assert "camera_shift" in told
+    assert main(["evaluate", "--controller-option", "nothing"]) == 2
+    assert "KEY=VALUE" in capsys.readouterr().err
