@@ -16,12 +16,25 @@ ROSDEP = {
     "numpy": "python3-numpy",
     "open3d": "python3-open3d-pip",
     "scipy": "python3-scipy",
+    "torch": "python3-pytorch-pip",
     "tqdm": "python3-tqdm",
     "transforms3d": "python3-transforms3d",
     "yaml": "python3-yaml",
     "zmq": "python3-zmq",
 }
-PIP_ONLY = {"av", "daqp", "mcap", "mcap_ros2", "mink", "qpsolvers", "zstandard"}
+PIP_ONLY = {
+    "av",
+    "daqp",
+    "mcap",
+    "mcap_ros2",
+    "mink",
+    "pyarrow",
+    "qpsolvers",
+    "safetensors",
+    "zstandard",
+}
+# Only for those who ask for it by an argument, and told how to install it.
+OPTIONAL = {"ray"}
 PIP_NAMES = {"mcap_ros2": "mcap-ros2-support", "qpsolvers": "mink"}
 
 
@@ -54,7 +67,7 @@ def problems() -> list[str]:
     required = (ROOT / "requirements" / "runtime.txt").read_text(encoding="utf-8")
     own = {"hierarchy_nodes", "hardware"}
     used = (imported(ROOT / "hierarchy_nodes") | imported(ROOT / "hardware")) - own
-    for name in sorted(used - set(sys.stdlib_module_names)):
+    for name in sorted(used - OPTIONAL - set(sys.stdlib_module_names)):
         if name in PIP_ONLY:
             if PIP_NAMES.get(name, name) not in required:
                 found.append(f"'{name}' is imported but not in requirements/runtime.txt.")
