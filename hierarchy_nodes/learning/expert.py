@@ -14,7 +14,8 @@ from hierarchy_nodes.controller.base import ControllerBackend, Step
 from hierarchy_nodes.controller.diffusion.features import HORIZON, PERIOD
 from hierarchy_nodes.controller.diffusion.remaining import CorrectionAccount, Remaining
 from hierarchy_nodes.learning.legs import Leg, look_ahead
-from hierarchy_nodes.learning.skills import FLOOR, SKILLS, Decision
+from hierarchy_nodes.learning.skill import FLOOR, Decision
+from hierarchy_nodes.learning.skills import SKILLS
 from hierarchy_nodes.learning.world import World
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.types import ActionChunk, Array, Gripper, Observation, Pose
