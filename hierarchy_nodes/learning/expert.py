@@ -29,7 +29,7 @@ _LOW, _HIGH = np.array([0.22, -0.42, FLOOR]), np.array([0.75, 0.42, 0.62])
 class ExpertOptions:
     """How corrections are obeyed."""
 
-    correction_speed: float = param(0.2, "Speed of corrections", unit="m/s", low=0.02, high=0.4)
+    correction_speed: float = param(0.3, "Speed of corrections", unit="m/s", low=0.02, high=0.4)
 
 
 class Expert(ControllerBackend):
