@@ -96,7 +96,8 @@ class MujocoArm(ArmDriver):
         """Take the newest reading, if one came."""
         assert self._states is not None
         # Asked for by its events, an empty socket costs no exception.
-        if self._states.get(zmq.EVENTS) & zmq.POLLIN:
+        events = self._states.get(zmq.EVENTS)
+        if isinstance(events, int) and events & zmq.POLLIN:
             self._newest = protocol.unpack_state(self._states.recv(zmq.NOBLOCK))
 
     def _check(self) -> ArmState:
