@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_path_follower import FRAME, PLATE, World, place, plan, point
+from follower_world import FRAME, PLATE, World, place, plan, point
 
 from hierarchy_nodes.controller.config import ControllerConfig
 from hierarchy_nodes.controller.path_follower import PathFollower, PathFollowerOptions
