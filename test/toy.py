@@ -143,6 +143,8 @@ def demonstrations(count: int, seed: int = 0, length: int = 8) -> dict[str, Any]
         text.append(int(grasp))
     arrays: dict[str, Any] = {name: np.stack(values) for name, values in rows.items()}
     return arrays | {
+        "plain_points": arrays["points"],
+        "plain_colors": arrays["point_colors"],
         "action.chunk": np.stack(chunks).astype(np.float32),
         "done": np.array(done, dtype=np.float32),
         "text_index": np.array(text),

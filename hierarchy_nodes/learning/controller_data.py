@@ -17,8 +17,10 @@ from hierarchy_nodes.errors import ConfigError
 
 CHUNK, DONE, EPISODE, TEXT = "action.chunk", "done", "episode_index", "text_index"
 FEATURES = tuple(f.name for f in fields(Features) if f.name != "text")
+# The cloud as it is drawn where there are no masks: the other one has half of its points from them.
+_PLAIN = {"points": "plain_points", "point_colors": "plain_colors"}
 # What comes with the camera image, and is older when that is late.
-_IMAGE = ("points", "point_colors", "point_roles", "things", "things_there")
+_IMAGE = (*_PLAIN.values(), "points", "point_colors", "point_roles", "things", "things_there")
 # Of the device's free memory, what the demonstrations may take.
 _SHARE = 0.4
 
@@ -36,7 +38,8 @@ class ControllerData:
 
     Args:
         arrays: As ``learning.dataset.load_arrays`` gives them: a `Features` array each with a
-            leading record axis, ``action.chunk`` ``(N, HORIZON, 8)``, ``done`` ``(N,)``,
+            leading record axis, ``plain_points`` and ``plain_colors``, ``action.chunk``
+            ``(N, HORIZON, 8)``, ``done`` ``(N,)``,
             ``episode_index`` ``(N,)``, ``text_index`` ``(N,)`` and ``text``, the instructions.
         device: Where batches are wanted; the data itself moves there if there is room.
 
@@ -47,7 +50,7 @@ class ControllerData:
     def __init__(self, arrays: Mapping[str, Any], device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
         self.texts = [str(text) for text in _needed(arrays, "text")]
-        names = (*FEATURES, CHUNK, DONE, EPISODE, TEXT)
+        names = (*FEATURES, *_PLAIN.values(), CHUNK, DONE, EPISODE, TEXT)
         self._tensors = {name: torch.from_numpy(_whole(_needed(arrays, name))) for name in names}
         self.count = len(self._tensors["tool"])
         for name, tensor in self._tensors.items():
@@ -102,11 +105,12 @@ class ControllerData:
         ids = [inputs.word_ids(text, numbers, length) for text in self.texts]
         self._words = torch.tensor(ids, device=self._first.device).reshape(-1, length)
 
-    def batch(self, index: Tensor, late: Tensor | None = None) -> Batch:
+    def batch(self, index: Tensor, masks: Tensor, late: Tensor | None = None) -> Batch:
         """Records, on the device, with ``words``.
 
         Args:
             index: ``(B,)`` which.
+            masks: ``(B,)`` whether there are masks, by which half of the cloud is drawn.
             late: ``(B,)`` by how many records what the camera saw is older.
         """
         index = index.to(self._first.device)
@@ -118,6 +122,9 @@ class ControllerData:
             for name, tensor in self._tensors.items()
         }
         found["words"] = self._words[found[TEXT]]
+        there = masks.to(self._first.device)[:, None, None] > 0
+        for name, plain in _PLAIN.items():
+            found[name] = torch.where(there, found[name], found.pop(plain))
         return {name: value.to(self.device) for name, value in found.items()}
 
     def raw(self, name: str, index: Tensor) -> Tensor:

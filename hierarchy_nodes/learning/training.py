@@ -146,7 +146,9 @@ class Trainer:
         self.objective = Objective(
             self.network, self.normalisation, options.gripper_scale, done_weight, options.draws
         ).to(device)
-        self.optimizer = torch.optim.AdamW(_groups(self.network, options.decay), lr=options.rate)
+        self.optimizer = torch.optim.AdamW(
+            _groups(self.network, options.decay), lr=options.rate, fused=True
+        )
         self.step = 0
         self.seconds = 0.0
 
@@ -189,8 +191,8 @@ class Trainer:
         """One optimiser step."""
         o = self.options
         random = self._random()
-        batch = self._draw(random)
         channels = draw_channels(o.batch, self.config.channels, o.augmentation, random)
+        batch = self._draw(channels[:, inputs.MASKS], random)
         count = o.batch * o.draws
         levels = self.network.config.levels
         level = torch.randint(1, levels + 1, (count,), generator=random, device=self.device)
@@ -210,14 +212,14 @@ class Trainer:
             )
         return loss.detach(), parts
 
-    def _draw(self, random: torch.Generator) -> inputs.Batch:
+    def _draw(self, masks: Tensor, random: torch.Generator) -> inputs.Batch:
         o = self.options
         pool, shape = self.split.train, (o.batch,)
         index = torch.randint(len(pool), shape, generator=random, device=self.device).cpu()
         a = o.augmentation
         late = torch.randint(1, a.late_most + 2, shape, generator=random, device=self.device) - 1
         rare = torch.rand(shape, generator=random, device=self.device) < a.late_share
-        batch = self.data.batch(pool[index], (late * rare).cpu())
+        batch = self.data.batch(pool[index], masks.cpu(), (late * rare).cpu())
         return augment(batch, a, random)
 
     def _random(self) -> torch.Generator:
@@ -248,11 +250,12 @@ class Trainer:
         random = torch.Generator(self.device).manual_seed(o.seed)
         pool = self.split.held_out
         order = torch.randperm(len(pool), generator=torch.Generator().manual_seed(o.seed))
-        batch = self.data.batch(pool[order[: o.evaluate_records]])
+        index = pool[order[: o.evaluate_records]]
         found: dict[str, Any] = {}
         for name, subset in _SUBSETS.items():
             used = [float(c in subset and c in self.config.channels) for c in CHANNELS]
-            channels = torch.tensor([used], device=self.device).expand(len(batch["tool"]), -1)
+            channels = torch.tensor([used], device=self.device).expand(len(index), -1)
+            batch = self.data.batch(index, channels[:, inputs.MASKS])
             result = open_loop(self.average, self.normalisation, batch, channels, random)
             found[name] = result.summary()
             if self.config.channels != CHANNELS:
