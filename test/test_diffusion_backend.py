@@ -47,7 +47,8 @@ def weights(tmp_path_factory):
 
 def controller(weights, **options) -> DiffusionController:
     # A fixed latency: how busy the machine is must not change what is tested.
-    options = {"weights": str(weights), "latency": 0.01} | options
+    # What it thinks of being done was hardly learned.
+    options = {"weights": str(weights), "latency": 0.01, "done_threshold": 1.0} | options
     return DiffusionController(DiffusionOptions(**options))
 
 
@@ -205,7 +206,7 @@ def test_it_waits_for_what_it_needs_and_gives_up(weights):
 
 
 def test_a_lost_target_ends_the_plan(weights):
-    backend = controller(weights, lost_timeout=1.0, done_threshold=1.0)
+    backend = controller(weights, lost_timeout=1.0)
     for i in range(30):
         step = backend.act(observe(0.1 * i, (0.35 + 0.01 * (i % 4), -0.1, 0.4), lost=i > 5))
         if step.state == "failed":
@@ -216,7 +217,7 @@ def test_a_lost_target_ends_the_plan(weights):
 
 
 def test_a_tool_that_does_not_move_is_stuck(weights):
-    backend = controller(weights, stuck_timeout=1.0, done_threshold=1.0)
+    backend = controller(weights, stuck_timeout=1.0)
     states = [backend.act(observe(0.1 * i)).state for i in range(15)]
     assert states[:10] == ["busy"] * 10
     assert states[-1] == "failed"
@@ -225,7 +226,7 @@ def test_a_tool_that_does_not_move_is_stuck(weights):
 
 
 def test_done_needs_the_policy_to_be_sure_several_times(weights, monkeypatch):
-    backend = controller(weights, done_count=3)
+    backend = controller(weights, done_count=3, done_threshold=0.5)
     sure = [0.9, 0.1, 0.9, 0.9, 0.9]
     original = type(backend.policy).see
     monkeypatch.setattr(

@@ -35,7 +35,7 @@ for _column, _terms in enumerate(
 ):  # fmt: skip
     for _term in _terms.split():
         _PRODUCTS[int(_term[1]), int(_term[2]), _column] += float(_term[0] + "1")
-_PRODUCTS = _PRODUCTS.reshape(16, 9)
+_PRODUCTS = ((_PRODUCTS + _PRODUCTS.transpose(0, 1)) / 2).reshape(16, 9)
 
 
 def quaternion_to_matrix(quaternion: Tensor) -> Tensor:
@@ -61,25 +61,15 @@ def matrix_to_columns(matrix: Tensor) -> Tensor:
 def matrix_to_quaternion(matrix: Tensor) -> Tensor:
     """``(..., 3, 3)`` to ``(..., 4)`` (w, x, y, z), w >= 0.
 
-    Bar-Itzhack 2000: of the four ways to solve for it, the one with the largest divisor.
+    The products of its components are linear in the matrix; of the four rows of products, all of
+    them multiples of the quaternion, the one with the largest square is taken (Bar-Itzhack 2000).
     """
-    m = matrix
-    d0, d1, d2 = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
-    a, b, c = m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]
-    ab, ac, bc = (m[..., i, j] + m[..., j, i] for i, j in ((1, 0), (2, 0), (2, 1)))
-    ways = torch.stack(
-        [
-            torch.stack([1 + d0 + d1 + d2, a, b, c], dim=-1),
-            torch.stack([a, 1 + d0 - d1 - d2, ab, ac], dim=-1),
-            torch.stack([b, ab, 1 - d0 + d1 - d2, bc], dim=-1),
-            torch.stack([c, ac, bc, 1 - d0 - d1 + d2], dim=-1),
-        ],
-        dim=-2,
-    )
-    best = torch.diagonal(ways, dim1=-2, dim2=-1).argmax(-1)
-    index = best[..., None, None].expand(*best.shape, 1, 4)
-    quaternion = functional.normalize(ways.gather(-2, index).squeeze(-2), dim=-1)
-    return torch.where(quaternion[..., :1] < 0, -quaternion, quaternion)
+    products = matrix.flatten(-2) @ _PRODUCTS.to(matrix).mT
+    # 4 q_i q_j, once the squares, which add up to 1, are put in.
+    products = (products + torch.eye(4).flatten().to(matrix)).unflatten(-1, (4, 4))
+    best = torch.diagonal(products, dim1=-2, dim2=-1).argmax(-1)
+    rows = products.gather(-2, best[..., None, None].expand(*best.shape, 1, 4)).squeeze(-2)
+    return functional.normalize(rows * torch.where(rows[..., :1] < 0, -1.0, 1.0), dim=-1)
 
 
 def relative(chunk: Tensor, tool: Tensor) -> Tensor:

@@ -58,6 +58,9 @@ class DiffusionOptions:
     tolerance: float = param(
         0.0, "Stop denoising when two predictions differ by less; 0 never", low=0.0, high=2.0
     )
+    temperature: float = param(
+        1.0, "Size of the noise to start from; less draws likelier chunks", low=0.0, high=2.0
+    )
     guidance: float = param(
         1.0, "How much louder a shouted correction is than a remark; 0: all alike", low=0, high=4
     )
@@ -175,7 +178,9 @@ class DiffusionController(ControllerBackend):
 
     def _think(self, o: Observation, now: float) -> Step:
         self._seed = (self._seed + 1) % 2**31
-        features = self._extractor(o, self._seed)
+        # Where masks do not count, they must not decide which points are drawn either.
+        seen = o if self.policy.looks_at("masks") else replace(o, segments=None)
+        features = self._extractor(seen, self._seed)
         remaining = self._extractor.remaining
         guidance = 1.0
         if remaining is not None:
@@ -230,6 +235,7 @@ class DiffusionController(ControllerBackend):
             "prefix": prefix,
             "weights": weights,
             "tolerance": options.tolerance,
+            "temperature": options.temperature,
             "seed": self._seed,
         }
         if options.mode == "full":

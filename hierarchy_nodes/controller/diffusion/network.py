@@ -35,7 +35,7 @@ class NetworkConfig:
     width: int = 160
     heads: int = 5
     layers: int = 3
-    memory_layers: int = 2
+    memory_layers: int = 1
     feedforward: int = 3
     point_width: int = 128
     point_tokens: int = 12
@@ -80,7 +80,10 @@ class DiffusionNetwork(nn.Module):
             nn.LayerNorm(c.point_width),
             nn.GELU(),
         )
-        self.point_scores = nn.Linear(c.point_width, c.point_tokens)
+        self.point_queries = nn.Parameter(torch.randn(c.point_tokens, c.point_width) * 0.2)
+        # How much the instruction has to say in what each query looks for.
+        self.point_gates = nn.Parameter(torch.linspace(0.0, 1.0, c.point_tokens)[:, None])
+        self.point_wish = nn.Linear(d, c.point_width)
         self.point_out = nn.Linear(c.point_width, d)
         self.state = _embed(inputs.STATE, d)
         self.path = _embed(inputs.PATH_POINT, d)
@@ -128,16 +131,19 @@ class DiffusionNetwork(nn.Module):
 
     def look(self, seen: inputs.Inputs, text: Tensor, channels: Tensor) -> Memory:
         """As :meth:`encode`, from inputs that are prepared already (in full precision)."""
+        text = text * channels[:, None, inputs.TEXT :]
         hidden = self.point(seen.points)
-        weights = self.point_scores(hidden).softmax(dim=1)
-        pooled = self.point_out(weights.mT @ hidden)
+        wish = self.point_wish(text.mean(1))[:, None]
+        queries = self.point_queries + self.point_gates * wish
+        weights = (queries @ hidden.mT * hidden.shape[-1] ** -0.5).softmax(dim=-1)
+        pooled = self.point_out(weights @ hidden)
         tokens = [
             self.state(seen.state)[:, None],
             self.path(seen.path),
             self.things(seen.things),
             self.motion(seen.motion)[:, None],
             self.task(seen.task)[:, None],
-            text * channels[:, None, inputs.TEXT :],
+            text,
             pooled,
         ]
         x = torch.cat(tokens, dim=1) + self.place

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hierarchy_nodes.controller.diffusion import actions, inputs
+from hierarchy_nodes.controller.diffusion.fast import Replay, prepared
 from hierarchy_nodes.controller.diffusion.features import HORIZON, PERIOD, Features, nothing
 from hierarchy_nodes.controller.diffusion.inputs import CHANNELS, MOTION, Batch
 from hierarchy_nodes.controller.diffusion.network import DiffusionNetwork, Memory
@@ -78,8 +79,17 @@ class Policy:
         used = [float(name in channels and name in config.channels) for name in CHANNELS]
         self._channels = torch.tensor([used])
         self._texts: dict[str, Tensor] = {}
-        self._encoder, self._decoder = _Encoder(network).eval(), _Decoder(network).eval()
-        self._traces: dict[str, nn.Module] | None = {} if traced else None
+        self._network: DiffusionNetwork = prepared(network) if traced else network
+        self._encoder: Callable[..., Any] = self._look
+        self._decoder: Callable[..., Any] = self._predict
+        self._outward: Callable[..., Any] = self._to_base
+        self._inward: Callable[..., Any] = self._to_tool
+        self._shift: Callable[..., Any] = actions.at_times
+        if traced:
+            self._encoder = Replay(self._look, self._network, lambda _b, _t, c: len(c))
+            self._decoder = Replay(self._predict, self._network, lambda x, *_: len(x))
+            self._outward, self._inward = Replay(self._to_base, None), Replay(self._to_tool, None)
+            self._shift = Replay(actions.at_times, None)
         self._times = torch.from_numpy(TIMES).float()
 
     @classmethod
@@ -92,7 +102,8 @@ class Policy:
         for corrected in (0.0, 1.0):
             told = np.array([corrected], dtype=np.float32)
             view = self.see(replace(nothing(), motion_there=told), guidance=2.0)
-            self.act(view, steps=1)
+            chunk = self.act(view, steps=1).chunk
+            self.act(view, steps=1, guess=self.shifted(chunk, 0.0), start=1)
 
     @torch.inference_mode()
     def see(self, features: Features, guidance: float = 1.0) -> View:
@@ -105,14 +116,14 @@ class Policy:
                 anything. 1 costs nothing.
         """
         batch = inputs.batch_of(features)
-        channels, text = self._channels, self._read(features.text)
+        channels, text = self._available(features), self._read(features.text)
         told = float(features.motion_there[0]) * float(channels[0, MOTION])
         guidance = min(max(guidance, 0.0), MAX_GUIDANCE) if told > 0 else 1.0
         if guidance != 1.0:
             batch = {name: value.expand(2, *value.shape[1:]) for name, value in batch.items()}
             batch["motion_there"] = torch.tensor([[1.0], [0.0]])
             channels, text = channels.expand(2, -1), text.expand(2, -1, -1)
-        keys, values, done = self._run("encode", self._encoder, (batch, text, channels))
+        keys, values, done = self._encoder(batch, text, channels)
         memory = Memory(keys, values, done)
         return View(memory, batch["tool"][:1], guidance, float(torch.sigmoid(done[0])))
 
@@ -128,6 +139,7 @@ class Policy:
         weights: Array | None = None,
         tolerance: float = 0.0,
         randomness: float = 0.0,
+        temperature: float = 1.0,
         seed: int = 0,
     ) -> Answer:
         """Sample a chunk; see ``sampler.sample``.
@@ -140,20 +152,21 @@ class Policy:
             prefix: Like `guess`, what is being executed.
             weights: ``(HORIZON,)`` of the prefix.
             tolerance, randomness: As there.
+            temperature: Size of the noise to start from; less than 1 draws likelier chunks.
             seed: Of all noise.
 
         Raises:
             ConfigError: Steps or start that do not fit what was trained.
         """
         generator = torch.Generator().manual_seed(seed)
-        noise = torch.randn(1, HORIZON, actions.SIZE, generator=generator)
+        noise = temperature * torch.randn(1, HORIZON, actions.SIZE, generator=generator)
         held = None
         if prefix is not None and weights is not None:
-            held = Prefix(self._inward(prefix, view.tool), torch.from_numpy(weights).float())
+            held = Prefix(self._relative(prefix, view), torch.from_numpy(weights).float())
         found = sample(
-            None if guess is None else self._inward(guess, view.tool),
+            None if guess is None else self._relative(guess, view),
             self.schedule.levels if start is None else start,
-            lambda noisy, level: self._denoise(view, noisy, level),
+            lambda noisy, level: self.denoise(view, noisy, level),
             self.schedule,
             noise=noise,
             steps=steps,
@@ -163,8 +176,18 @@ class Policy:
             randomness=randomness,
             generator=generator,
         )
-        chunk = actions.absolute(self.normalisation.invert(found.chunk), view.tool)[0]
+        chunk = self._outward(found.chunk, view.tool)[0]
         return Answer(chunk.double().numpy(), found)
+
+    def looks_at(self, channel: str) -> bool:
+        """Whether one of `inputs.CHANNELS` counts."""
+        return bool(self._channels[0, CHANNELS.index(channel)])
+
+    def _available(self, features: Features) -> Tensor:
+        """``(1, 4)`` the channels that are looked at and that have something to say."""
+        path, masks = features.path_there.any(), features.things_there.any()
+        there = torch.tensor([[bool(path), bool(masks), True, bool(features.text)]])
+        return self._channels * there
 
     def check_steps(self, name: str, steps: int, start: int | None = None) -> None:
         """Raise a ConfigError that names the option `name` if so many steps are impossible."""
@@ -173,25 +196,26 @@ class Policy:
         except ConfigError as error:
             raise ConfigError(f"{name}: {error}") from error
 
+    @torch.inference_mode()
     def shifted(self, chunk: Array, seconds: float) -> Array:
         """A chunk ``(HORIZON, 8)`` as it looks `seconds` after its observation.
 
         Interpolated, the last action repeated.
         """
-        moved = actions.at_times(
-            torch.from_numpy(chunk).float(), self._times, self._times + seconds
-        )
+        moved = self._shift(torch.from_numpy(chunk).float(), self._times, self._times + seconds)
         return moved.double().numpy()
 
-    def _inward(self, chunk: Array, tool: Tensor) -> Tensor:
-        relative = actions.relative(torch.from_numpy(chunk).float()[None], tool)
-        return self.normalisation.apply(relative)
+    def _relative(self, chunk: Array, view: View) -> Tensor:
+        """A base-frame chunk, normalised."""
+        tensor: Tensor = self._inward(torch.from_numpy(chunk).float()[None], view.tool)
+        return tensor
 
-    def _denoise(self, view: View, noisy: Tensor, level: int) -> Tensor:
+    def denoise(self, view: View, noisy: Tensor, level: int) -> Tensor:
+        """One prediction of the clean chunk ``(1, HORIZON, 10)``, with the view's guidance."""
         count = 1 if view.guidance == 1.0 else 2
         levels = torch.full((count,), level)
         arguments = (noisy.expand(count, -1, -1), levels, view.memory.keys, view.memory.values)
-        clean = self._run("denoise", self._decoder, arguments)
+        clean = self._decoder(*arguments)
         if count == 1:
             return clean
         return clean[1:] + view.guidance * (clean[:1] - clean[1:])
@@ -204,43 +228,23 @@ class Policy:
             self._texts[text] = self.network.read(torch.tensor([ids]))
         return self._texts[text]
 
-    def _run(self, name: str, module: nn.Module, arguments: tuple[Any, ...]) -> Any:
-        if self._traces is None:
-            return module(*arguments)
-        size = arguments[2].shape[0] if name == "encode" else arguments[0].shape[0]
-        key = f"{name}{size}"
-        if key not in self._traces:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                trace = torch.jit.trace(module, arguments, check_trace=False)
-                self._traces[key] = torch.jit.freeze(trace)
-                for _ in range(3):  # the first runs are slower: it specialises itself
-                    self._traces[key](*arguments)
-        return self._traces[key](*arguments)
-
-
-class _Encoder(nn.Module):
-    def __init__(self, network: DiffusionNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(
+    def _look(
         self, batch: Batch, text: Tensor, channels: Tensor
     ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], Tensor]:
-        memory = self.network.encode(batch, text, channels)
+        memory = self._network.encode(batch, text, channels)
         return memory.keys, memory.values, memory.done
 
-
-class _Decoder(nn.Module):
-    def __init__(self, network: DiffusionNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(
+    def _predict(
         self,
         noisy: Tensor,
         level: Tensor,
         keys: tuple[Tensor, ...],
         values: tuple[Tensor, ...],
     ) -> Tensor:
-        return self.network.denoise(noisy, level, Memory(keys, values, noisy))
+        return self._network.denoise(noisy, level, Memory(keys, values, noisy))
+
+    def _to_base(self, normalised: Tensor, tool: Tensor) -> Tensor:
+        return actions.absolute(self.normalisation.invert(normalised), tool)
+
+    def _to_tool(self, chunk: Tensor, tool: Tensor) -> Tensor:
+        return self.normalisation.apply(actions.relative(chunk, tool))

@@ -1,0 +1,96 @@
+"""Time per chunk, part by part, in one run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from hierarchy_nodes.bench.results import Measurement, Target, measurement
+from hierarchy_nodes.controller.diffusion.actions import SIZE, Normalisation
+from hierarchy_nodes.controller.diffusion.features import HORIZON, extract
+from hierarchy_nodes.controller.diffusion.network import DiffusionNetwork, NetworkConfig
+from hierarchy_nodes.controller.diffusion.policy import Policy
+from hierarchy_nodes.controller.diffusion.weights import PolicyConfig
+from hierarchy_nodes.types import Observation
+
+WARM = Target("p99", 10.0)
+_WARM_LEVEL = 0.4
+
+
+def measure(
+    policy: Policy,
+    observation: Observation,
+    count: int,
+    told: Callable[[int, int], None] = lambda done, count: None,
+) -> list[Measurement]:
+    """Times of the parts of a chunk and of whole chunks, each `count` times, taken in turn.
+
+    Args:
+        policy: To be measured; the time does not depend on what it has learned.
+        observation: That it answers, over and over.
+        count: Chunks of each kind. The full one is taken as often as a tenth of them, at least
+            200 times (or `count`), because it is slow.
+        told: Called with how many are done.
+    """
+    levels = policy.schedule.levels
+    start = max(1, round(_WARM_LEVEL * levels))
+    policy.rehearse()
+    features = extract(observation)
+    view = policy.see(features)
+    guess = policy.act(view, steps=min(10, levels)).chunk
+    noisy = torch.randn(1, HORIZON, SIZE)
+
+    def whole(**how: object) -> Callable[[], object]:
+        def chunk() -> object:
+            seen = policy.see(extract(observation))
+            shifted = policy.shifted(guess, 0.05)
+            if "start" in how:
+                return policy.act(seen, guess=shifted, **how)  # type: ignore[arg-type]
+            return policy.act(seen, **how)  # type: ignore[arg-type]
+
+        return chunk
+
+    def step() -> object:
+        with torch.inference_mode():
+            return policy.denoise(view, noisy, start)
+
+    works: dict[str, tuple[Callable[[], object], int]] = {
+        "features": (lambda: extract(observation), count),
+        "encoding": (lambda: policy.see(features), count),
+        "one denoising step": (step, count),
+        "chunk, warm, 2 steps": (whole(steps=2, start=start), count),
+        "chunk, warm, 3 steps": (whole(steps=3, start=start), count),
+        "chunk, cold, 10 steps": (whole(steps=min(10, levels)), count),
+        f"chunk, full, {levels} steps": (whole(steps=levels), max(min(count, 200), count // 10)),
+    }
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for done in range(count):
+        # In turn, so that a busy moment of the machine hits all alike.
+        for name, (work, often) in works.items():
+            if done < often:
+                begin = time.perf_counter()
+                work()
+                times[name].append((time.perf_counter() - begin) * 1e3)
+        told(done + 1, count)
+    note = f"{torch.get_num_threads()} threads, {_parameters(policy)} parameters"
+    return [
+        measurement(f"policy: {name}", values, "ms", WARM if "warm" in name else None, note)
+        for name, values in times.items()
+    ]
+
+
+def untrained(config: NetworkConfig | None = None, traced: bool = True) -> Policy:
+    """A policy that has learned nothing, to be measured where there are no weights."""
+    network = DiffusionNetwork(replace(config or NetworkConfig(), vocabulary=1))
+    still = torch.zeros(2, HORIZON, SIZE)
+    still[..., 3] = still[..., 7] = 1.0
+    normalisation = Normalisation.fit(still, 0.3)
+    network.eval().requires_grad_(False)
+    return Policy(network, PolicyConfig(network.config, ["word"], normalisation), traced=traced)
+
+
+def _parameters(policy: Policy) -> int:
+    return sum(p.numel() for p in policy.network.parameters())
