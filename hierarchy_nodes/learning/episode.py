@@ -111,8 +111,8 @@ def make_controller(spec: EpisodeSpec, cell: Cell, task: TaskSpec) -> Controller
         drop |= {"path", "masks", "motion"}
     if name == "diffusion":
         options.setdefault("channels", [c for c in CHANNELS if c not in drop])
-        if spec.latency:
-            options.setdefault("transport", spec.latency)
+        # As long as it takes on simulated time, not on this machine today.
+        options.setdefault("latency", StackOptions.controller_latency + spec.latency)
     found = CONTROLLERS.get(name)
     backend: ControllerBackend = found(from_mapping(found.Options, options, f"controller {name}"))
     return Blinkered(backend) if "masks" in drop else backend
