@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, replace
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from hardware.cell.cell import Cell
@@ -19,6 +20,7 @@ from hierarchy_nodes.learning.demonstrations import DemonstrationResult, specs
 from hierarchy_nodes.learning.disturbance import Disturbed
 from hierarchy_nodes.learning.expert import TIMES
 from hierarchy_nodes.learning.motions import name_motion
+from hierarchy_nodes.learning.parts import read_parts
 from hierarchy_nodes.learning.variation import (
     Variation,
     VariationOptions,
@@ -239,3 +241,46 @@ def test_one_episode_is_collected_and_resumed(tmp_path, capsys):
     assert [run["kept"] for run in told["runs"]] == [1, 0]
     assert told["variation"]["shove"] == 0
     assert asdict(quiet)["noise"] == (0.0,)
+
+
+class Still(ControllerBackend):
+    """A policy that has learned to do nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    def reset(self) -> None:
+        pass
+
+    def act(self, observation: Observation) -> Step:
+        robot, count = observation.robot, len(TIMES)
+        chunk = ActionChunk(
+            robot.stamp,
+            robot.stamp,
+            observation.plan.plan_id,
+            TIMES,
+            np.tile(robot.tool.position, (count, 1)),
+            np.tile(robot.tool.quaternion, (count, 1)),
+            np.full(count, robot.gripper),
+        )
+        return Step(chunk, "rest", "failed")
+
+
+def test_a_policy_acts_in_turns_and_is_told_what_it_should_have_done(tmp_path, monkeypatch):
+    quiet = VariationOptions(start=0, noise=(0.0,), shove=0, move=0, drop=0, pause=0, camera=0)
+    (plain,) = specs(1, 100_003, tmp_path, families=("press",))
+    plain = replace(plain, variation=quiet)
+    monkeypatch.setattr(demonstrations, "_actor", lambda weights: Still())
+    alone, taught = (
+        demonstrations.demonstrate(replace(plain, number=i, actor=actor))
+        for i, actor in enumerate(("", "weights"))
+    )
+    assert (alone.reason, taught.reason) == ("", "")
+    # It wasted its turns, in which the expert went on saying where to go.
+    assert taught.records > alone.records + 5
+    part = next(p for p in read_parts(tmp_path / layout.PARTS) if p.number == 1)
+    assert part.about["actor"] == "weights"
+    rows = pq.read_table(part.data, columns=["action.chunk"]).column(0).combine_chunks()
+    chunks = rows.flatten().to_numpy().reshape(len(rows), len(TIMES), 8)
+    moves = np.linalg.norm(np.diff(chunks[:, :, :3], axis=1), axis=-1)
+    assert (moves.sum(axis=1) > 0.05).mean() > 0.3

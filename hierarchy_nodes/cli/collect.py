@@ -33,6 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="spread over this Ray cluster; its machines must share DIR",
     )
+    parser.add_argument(
+        "--actor",
+        default="",
+        metavar="WEIGHTS",
+        help="let this policy act in turns with the expert, who says what it should have done",
+    )
     parser.add_argument("--resume", action="store_true", help="go on with what DIR holds")
     parser.add_argument("--no-video", action="store_true", help="no images; faster and smaller")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -42,7 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
     from hierarchy_nodes.learning.demonstrations import collect, specs
 
     a = arguments
-    todo = specs(a.episodes, a.seed, a.out, tuple(a.families), tuple(a.axes), video=not a.no_video)
+    families, axes = tuple(a.families), tuple(a.axes)
+    todo = specs(a.episodes, a.seed, a.out, families, axes, not a.no_video, a.actor)
     figures = collect(todo, a.out, a.workers, a.ray, a.resume, progress=not a.quiet)
     print(
         f"{figures['kept']} of {figures['tried']} episodes kept "

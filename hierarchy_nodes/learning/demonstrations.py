@@ -21,6 +21,7 @@ from hardware.cell.cell import Cell
 from hardware.cell.referee import Referee
 from hardware.cell.tasks import AXES, FAMILIES, sample
 from hierarchy_nodes.arm.kinematics import Kinematics
+from hierarchy_nodes.controller.base import CONTROLLERS, ControllerBackend
 from hierarchy_nodes.errors import ConfigError, HierarchyError, UnknownNameError
 from hierarchy_nodes.learning import layout
 from hierarchy_nodes.learning.assembly import assemble, write_json
@@ -40,7 +41,7 @@ IMAGE = (240, 320)
 
 @dataclass(frozen=True)
 class DemonstrationSpec:
-    """One episode to be collected."""
+    """One episode to be collected; `actor` are the weights of a policy that acts in turns."""
 
     number: int
     family: str
@@ -48,6 +49,7 @@ class DemonstrationSpec:
     seed: int
     folder: str
     video: bool = True
+    actor: str = ""
     variation: VariationOptions = field(default_factory=VariationOptions)
 
 
@@ -73,6 +75,7 @@ def specs(
     families: tuple[str, ...] = FAMILIES,
     axes: tuple[str, ...] = AXES,
     video: bool = True,
+    actor: str = "",
 ) -> list[DemonstrationSpec]:
     """Families in turn, and axes in turn for each of them; episode i has seed ``seed + i``.
 
@@ -99,6 +102,7 @@ def specs(
             seed + i,
             str(folder),
             video,
+            actor,
         )
         for i in range(episodes)
     ]
@@ -107,6 +111,14 @@ def specs(
 @lru_cache(maxsize=1)
 def _kinematics() -> Kinematics:
     return Kinematics()
+
+
+@lru_cache(maxsize=1)
+def _actor(weights: str) -> ControllerBackend:
+    found = CONTROLLERS.get("diffusion")
+    late = StackOptions.controller_latency
+    actor: ControllerBackend = found(found.Options(weights=weights, latency=late))
+    return actor
 
 
 def demonstrate(spec: DemonstrationSpec) -> DemonstrationResult:
@@ -130,7 +142,10 @@ def demonstrate(spec: DemonstrationSpec) -> DemonstrationResult:
         if variation.camera is not None:
             cell.move_camera("front", variation.camera)
         referee = Referee(cell, task)
-        demonstrator = Demonstrator(Expert(cell, task), seed=spec.seed, pictures=spec.video)
+        actor = _actor(spec.actor) if spec.actor else None
+        if actor is not None:
+            actor.reset()
+        demonstrator = Demonstrator(Expert(cell, task), actor, spec.seed, spec.video)
         stack: InProcessStack
         disturbed = Disturbed(
             demonstrator, cell, task, variation, rng, lambda motion: stack.correct(motion)
@@ -150,6 +165,7 @@ def demonstrate(spec: DemonstrationSpec) -> DemonstrationResult:
             "seed": spec.seed,
             "number": spec.number,
             "noise": variation.noise,
+            "actor": spec.actor,
             "camera_moved": variation.camera is not None,
             "events": [[round(t, 2), what] for t, what in disturbed.happened],
         }
@@ -244,8 +260,12 @@ def _run(
         context = get_context("spawn")
         with ProcessPoolExecutor(min(workers, len(todo)), mp_context=context) as pool:
             futures = [pool.submit(guarded, spec) for spec in todo]
-            for future in as_completed(futures):
-                yield future.result()
+            try:
+                for future in as_completed(futures):
+                    yield future.result()
+            finally:
+                # An interruption must not wait for what has not begun.
+                pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _run_on_ray(todo: list[DemonstrationSpec], address: str) -> Iterable[DemonstrationResult]:

@@ -16,6 +16,8 @@ from hierarchy_nodes.types import Array, Observation, RgbdFrame
 
 # Of the controller's calls, 20 a second, every fourth is kept: 5 records a second.
 EVERY, RATE = 4, 5
+# Seconds for which the actor has the arm, and then the expert, who also brings it to an end.
+_ACTOR_TURN, _EXPERT_TURN, _ACTOR_UNTIL = (1.5, 5.0), (0.4, 1.5), 15.0
 # The end is told so much later, seconds, so that there are records of being done.
 _LINGER = 0.8
 
@@ -35,10 +37,13 @@ class Record:
 class Demonstrator(ControllerBackend):
     """Lets `actor` act and records `expert`'s answer to the same observations.
 
+    So a policy is shown what to do in the states that its own mistakes lead to (DAgger, Ross et
+    al. 2011). Actor and expert take turns, and after a while only the expert acts.
+
     Args:
         expert: The teacher.
-        actor: Who acts; default: the teacher itself.
-        seed: Of the points that are drawn from each image.
+        actor: Who acts at first; default: the teacher itself.
+        seed: Of the points that are drawn from each image, and of the turns.
         pictures: Keep the images.
 
     Attributes:
@@ -59,6 +64,9 @@ class Demonstrator(ControllerBackend):
         self._seed, self._pictures = seed, pictures
         self._calls = 0
         self._done_since: float | None = None
+        self._turns = np.random.default_rng([seed, 3])
+        self._began: float | None = None
+        self._acting, self._turn_ends = False, -np.inf
 
     def reset(self) -> None:
         self.expert.reset()
@@ -88,9 +96,22 @@ class Demonstrator(ControllerBackend):
                 arrays |= {"plain_points": plain[0], "plain_colors": plain[1]}
                 self._keep(o, arrays, features.text, rows)
             self._calls += 1
-        if self.actor is not None:
-            return self.actor.act(o)
-        return self._lingering(step, o.now)
+        step = self._lingering(step, o.now)
+        if self.actor is None or not o.plan.path or not self._actors_turn(o.now):
+            return step
+        # Whether the task is over is for the expert to say.
+        chunk = self.actor.act(o).chunk
+        return step if chunk is None else replace(step, chunk=chunk)
+
+    def _actors_turn(self, now: float) -> bool:
+        self._began = now if self._began is None else self._began
+        if now - self._began > _ACTOR_UNTIL:
+            return False
+        if now >= self._turn_ends:
+            self._acting = not self._acting
+            span = _ACTOR_TURN if self._acting else _EXPERT_TURN
+            self._turn_ends = now + float(self._turns.uniform(*span))
+        return self._acting
 
     def _keep(self, o: Observation, arrays: dict[str, NDArray], text: str, rows: Array) -> None:
         tool = np.concatenate([o.robot.tool.position, o.robot.tool.quaternion])
