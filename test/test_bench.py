@@ -159,3 +159,17 @@ def test_transport_between_two_processes():
     found = transport._measure(32, 24, True, 20)
     assert found.n == 20
     assert 0 < found.p50 < 1000
+
+
+def test_chunks_of_the_diffusion_policy():
+    from hierarchy_nodes.bench import policy
+
+    observation = policy.observe()
+    assert observation.segments is not None
+    assert observation.segments.mask.any()
+    seen: list[tuple[int, int]] = []
+    found = policy.measure_policy(policy.untrained(), observation, 3, lambda *n: seen.append(n))
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    rows = {row.name: row for row in found}
+    assert all(row.n == 3 and row.p50 > 0 for row in rows.values())
+    assert rows["policy: chunk, full, 100 steps"].p50 > rows["policy: one denoising step"].p50

@@ -19,6 +19,7 @@ NAMES = {
     "transport": "images between two processes",
     "correction": "typed correction -> first changed command at the arm's driver",
     "tracking": "path errors along a line and a right angle",
+    "policy": "the diffusion policy's time for a chunk",
 }
 READY_TIMEOUT = 90.0
 
@@ -34,6 +35,10 @@ def run(names: Collection[str], count: int, seconds: float, told: Progress) -> l
     if "tracking" in names:
         told("tracking", 0, 1)
         found["tracking"] = tracking.measure()
+    if "policy" in names:
+        from hierarchy_nodes.bench import policy
+
+        found["policy"] = policy.measure(count, told)
     if "transport" in names:
         told("transport", 0, 1)
         found["transport"] = transport.measure(count)

@@ -1,4 +1,4 @@
-"""Time per chunk, part by part, in one run."""
+"""Time the diffusion policy takes for a chunk, part by part, in one run."""
 
 from __future__ import annotations
 
@@ -8,19 +8,52 @@ from dataclasses import replace
 
 import torch
 
+from hierarchy_nodes.bench.arm_loop import Progress
 from hierarchy_nodes.bench.results import Measurement, Target, measurement
 from hierarchy_nodes.controller.diffusion.actions import SIZE, Normalisation
 from hierarchy_nodes.controller.diffusion.features import HORIZON, extract
 from hierarchy_nodes.controller.diffusion.network import DiffusionNetwork, NetworkConfig
 from hierarchy_nodes.controller.diffusion.policy import Policy
-from hierarchy_nodes.controller.diffusion.weights import PolicyConfig
-from hierarchy_nodes.types import Observation
+from hierarchy_nodes.controller.diffusion.weights import PolicyConfig, default_path
+from hierarchy_nodes.planner.base import PlanRequest
+from hierarchy_nodes.types import Observation, RobotState
+
+THREADS = 1
 
 WARM = Target("p99", 10.0)
 _WARM_LEVEL = 0.4
 
 
-def measure(
+def measure(count: int, told: Progress) -> list[Measurement]:
+    """Times on a scene of the cell, of the weights that come with the package if there are any."""
+    torch.set_num_threads(THREADS)
+    path = default_path()
+    policy = Policy.load(path) if path.exists() else untrained()
+    return measure_policy(policy, observe(), count, lambda *n: told("policy", *n))
+
+
+def observe(seed: int = 1) -> Observation:
+    """A scene of the cell with its true plan and the masks that belong to it."""
+    from hardware.cell.cell import Cell
+    from hardware.cell.tasks import sample
+    from hierarchy_nodes.arm.kinematics import Kinematics
+    from hierarchy_nodes.learning.true_plan import TruePlanner
+    from hierarchy_nodes.segmenter.depth import DepthOptions, DepthSegmenter
+
+    scene, task = sample("place", seed)
+    cell = Cell(scene)
+    try:
+        frame, state = cell.capture(), cell.arm_state()
+        tool = Kinematics().forward(state.positions)
+        robot = RobotState(state.stamp, state.positions, state.velocities, state.gripper, tool)
+        plan = TruePlanner(cell, task).plan(PlanRequest(task.instruction, frame, robot))
+        segments = DepthSegmenter(DepthOptions()).reset(plan, frame, robot)
+    finally:
+        cell.close()
+    return Observation(frame.stamp, robot, plan, frame, segments)
+
+
+def measure_policy(
     policy: Policy,
     observation: Observation,
     count: int,
