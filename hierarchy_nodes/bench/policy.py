@@ -26,7 +26,6 @@ _WARM_LEVEL = 0.4
 
 def measure(count: int, told: Progress) -> list[Measurement]:
     """Times on a scene of the cell, of the weights that come with the package if there are any."""
-    torch.set_num_threads(THREADS)
     path = default_path()
     policy = Policy.load(path) if path.exists() else untrained()
     return measure_policy(policy, observe(), count, lambda *n: told("policy", *n))
@@ -68,6 +67,7 @@ def measure_policy(
             200 times (or `count`), because it is slow.
         told: Called with how many are done.
     """
+    torch.set_num_threads(THREADS)
     levels = policy.schedule.levels
     start = max(1, round(_WARM_LEVEL * levels))
     policy.rehearse()
