@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -113,9 +115,18 @@ def make_controller(spec: EpisodeSpec, cell: Cell, task: TaskSpec) -> Controller
         options.setdefault("channels", [c for c in CHANNELS if c not in drop])
         # As long as it takes on simulated time, not on this machine today.
         options.setdefault("latency", StackOptions.controller_latency + spec.latency)
-    found = CONTROLLERS.get(name)
-    backend: ControllerBackend = found(from_mapping(found.Options, options, f"controller {name}"))
+    backend = _backend(name, json.dumps(options))
+    backend.reset()
     return Blinkered(backend) if "masks" in drop else backend
+
+
+@lru_cache(maxsize=1)
+def _backend(name: str, options: str) -> ControllerBackend:
+    """Kept for the next episode: loading a network takes as long as a third of an episode."""
+    found = CONTROLLERS.get(name)
+    mapping = json.loads(options)
+    backend: ControllerBackend = found(from_mapping(found.Options, mapping, f"controller {name}"))
+    return backend
 
 
 def perturbation(spec: EpisodeSpec, rng: np.random.Generator) -> Variation:
