@@ -27,6 +27,7 @@ from hierarchy_nodes.learning import layout
 from hierarchy_nodes.learning.assembly import assemble, write_json
 from hierarchy_nodes.learning.demonstrator import Demonstrator
 from hierarchy_nodes.learning.disturbance import Disturbed
+from hierarchy_nodes.learning.evaluation import CHANNELS
 from hierarchy_nodes.learning.expert import Expert
 from hierarchy_nodes.learning.parts import read_parts, write_part
 from hierarchy_nodes.learning.stack import InProcessStack, StackOptions
@@ -37,6 +38,12 @@ from hierarchy_nodes.learning.variation import VariationOptions, draw
 FIRST_SEED, LAST_SEED = 100_000, 899_999
 TIME_LIMIT, ATTEMPTS, SETTLE = 35.0, 2, 1.0
 IMAGE = (240, 320)
+# What the actor may look at, and how often: its mistakes with less are worth showing, too.
+_ACTOR_CHANNELS = (
+    (0.5, CHANNELS),
+    (0.25, ("path", "motion", "text")),
+    (0.25, ("masks", "motion", "text")),
+)
 
 
 @dataclass(frozen=True)
@@ -113,12 +120,18 @@ def _kinematics() -> Kinematics:
     return Kinematics()
 
 
-@lru_cache(maxsize=1)
-def _actor(weights: str) -> ControllerBackend:
+@lru_cache(maxsize=len(_ACTOR_CHANNELS))
+def _actor(weights: str, channels: tuple[str, ...]) -> ControllerBackend:
     found = CONTROLLERS.get("diffusion")
     late = StackOptions.controller_latency
-    actor: ControllerBackend = found(found.Options(weights=weights, latency=late))
+    options = found.Options(weights=weights, channels=list(channels), latency=late)
+    actor: ControllerBackend = found(options)
     return actor
+
+
+def _actor_channels(rng: np.random.Generator) -> tuple[str, ...]:
+    shares, channels = zip(*_ACTOR_CHANNELS, strict=True)
+    return channels[int(rng.choice(len(channels), p=shares))]
 
 
 def demonstrate(spec: DemonstrationSpec) -> DemonstrationResult:
@@ -142,8 +155,9 @@ def demonstrate(spec: DemonstrationSpec) -> DemonstrationResult:
         if variation.camera is not None:
             cell.move_camera("front", variation.camera)
         referee = Referee(cell, task)
-        actor = _actor(spec.actor) if spec.actor else None
-        if actor is not None:
+        actor = None
+        if spec.actor:
+            actor = _actor(spec.actor, _actor_channels(np.random.default_rng([spec.seed, 4])))
             actor.reset()
         demonstrator = Demonstrator(Expert(cell, task), actor, spec.seed, spec.video)
         stack: InProcessStack
