@@ -270,7 +270,7 @@ def test_a_policy_acts_in_turns_and_is_told_what_it_should_have_done(tmp_path, m
     quiet = VariationOptions(start=0, noise=(0.0,), shove=0, move=0, drop=0, pause=0, camera=0)
     (plain,) = specs(1, 100_003, tmp_path, families=("press",))
     plain = replace(plain, variation=quiet)
-    monkeypatch.setattr(demonstrations, "_actor", lambda weights: Still())
+    monkeypatch.setattr(demonstrations, "_actor", lambda weights, channels: Still())
     alone, taught = (
         demonstrations.demonstrate(replace(plain, number=i, actor=actor))
         for i, actor in enumerate(("", "weights"))

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +25,7 @@ from hierarchy_nodes.learning.demonstrator import Demonstrator
 from hierarchy_nodes.learning.disturbance import Disturbed
 from hierarchy_nodes.learning.evaluation import CHANNELS
 from hierarchy_nodes.learning.expert import Expert
+from hierarchy_nodes.learning.parallel import spread
 from hierarchy_nodes.learning.parts import read_parts, write_part
 from hierarchy_nodes.learning.stack import InProcessStack, StackOptions
 from hierarchy_nodes.learning.true_plan import TruePlanner
@@ -130,8 +127,8 @@ def _actor(weights: str, channels: tuple[str, ...]) -> ControllerBackend:
 
 
 def _actor_channels(rng: np.random.Generator) -> tuple[str, ...]:
-    shares, channels = zip(*_ACTOR_CHANNELS, strict=True)
-    return channels[int(rng.choice(len(channels), p=shares))]
+    shares = [share for share, _ in _ACTOR_CHANNELS]
+    return _ACTOR_CHANNELS[int(rng.choice(len(shares), p=shares))][1]
 
 
 def demonstrate(spec: DemonstrationSpec) -> DemonstrationResult:
@@ -227,7 +224,7 @@ def collect(
     results: list[DemonstrationResult] = []
     with tqdm(total=len(todo), initial=len(todo) - len(left), unit="episode") as bar:
         bar.disable = not progress
-        for found in _run(left, workers, ray_address):
+        for found in spread(guarded, left, workers, ray_address):
             results.append(found)
             if not found.kept:
                 with (folder / layout.DISCARDED).open("a", encoding="utf-8") as file:
@@ -258,44 +255,6 @@ def finished(folder: Path) -> set[int]:
         lines = (folder / layout.DISCARDED).read_text(encoding="utf-8").splitlines()
         numbers |= {json.loads(line)["number"] for line in lines}
     return numbers
-
-
-def _run(
-    todo: list[DemonstrationSpec], workers: int, ray_address: str
-) -> Iterator[DemonstrationResult]:
-    if ray_address:
-        yield from _run_on_ray(todo, ray_address)
-    elif workers <= 1 or len(todo) <= 1:
-        yield from map(guarded, todo)
-    else:
-        # One thread each: the processes already fill the cores.
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
-        # A forked OpenGL context is broken.
-        context = get_context("spawn")
-        with ProcessPoolExecutor(min(workers, len(todo)), mp_context=context) as pool:
-            futures = [pool.submit(guarded, spec) for spec in todo]
-            try:
-                for future in as_completed(futures):
-                    yield future.result()
-            finally:
-                # An interruption must not wait for what has not begun.
-                pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _run_on_ray(todo: list[DemonstrationSpec], address: str) -> Iterable[DemonstrationResult]:
-    """Spread over a Ray cluster, all of whose machines see the data set's folder."""
-    try:
-        import ray
-    except ImportError as error:
-        raise ConfigError(
-            "--ray needs Ray, which is not installed: pip install 'ray[default]'."
-        ) from error
-    ray.init(address=address)
-    remote = ray.remote(num_cpus=1)(guarded)
-    waiting = [remote.remote(spec) for spec in todo]
-    while waiting:
-        done, waiting = ray.wait(waiting)
-        yield ray.get(done[0])
 
 
 def _figures(

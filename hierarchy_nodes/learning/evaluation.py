@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from tqdm import tqdm
 
 from hardware.cell.tasks import AXES, FAMILIES
 from hierarchy_nodes.errors import ConfigError, UnknownNameError
+from hierarchy_nodes.learning.parallel import spread
 from hierarchy_nodes.learning.statistics import grouped, latency, machine, share
 
 # Kept for the final comparison; nothing of ours is trained, tuned or evaluated on them.
@@ -170,15 +169,7 @@ def run_in_process(specs: list[EpisodeSpec], workers: int, progress: bool) -> li
     """All episodes, each in one of `workers` processes."""
     from hierarchy_nodes.learning.episode import run_episode
 
-    if workers <= 1:
-        return _collect((guarded(run_episode, s) for s in specs), len(specs), progress)
-    # One thread each: the processes already fill the cores.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    # A forked OpenGL context is broken.
-    pool = ProcessPoolExecutor(min(workers, len(specs)), mp_context=get_context("spawn"))
-    with pool:
-        futures = [pool.submit(guarded, run_episode, spec) for spec in specs]
-        return _collect((f.result() for f in as_completed(futures)), len(specs), progress)
+    return _collect(spread(partial(guarded, run_episode), specs, workers), len(specs), progress)
 
 
 def run_in_turn(specs: list[EpisodeSpec], runner: Runner, progress: bool) -> list[EpisodeResult]:
