@@ -13,12 +13,12 @@ from hardware.cell.cell import Cell
 from hardware.cell.tasks import AXES, FAMILIES, sample
 from hierarchy_nodes.arm.kinematics import Kinematics
 from hierarchy_nodes.controller.base import ControllerBackend, Step
+from hierarchy_nodes.controller.diffusion.features import TIMES
 from hierarchy_nodes.errors import ConfigError, UnknownNameError
 from hierarchy_nodes.geometry import IDENTITY, top_down
 from hierarchy_nodes.learning import demonstrations, layout
 from hierarchy_nodes.learning.demonstrations import DemonstrationResult, specs
 from hierarchy_nodes.learning.disturbance import Disturbed
-from hierarchy_nodes.learning.expert import TIMES
 from hierarchy_nodes.learning.motions import name_motion
 from hierarchy_nodes.learning.parts import read_parts
 from hierarchy_nodes.learning.variation import (

@@ -16,7 +16,7 @@ from hierarchy_nodes.arm.checks import check_chunk
 from hierarchy_nodes.arm.config import ArmConfig
 from hierarchy_nodes.controller.base import CONTROLLERS
 from hierarchy_nodes.controller.diffusion.backend import DiffusionController, DiffusionOptions
-from hierarchy_nodes.controller.diffusion.policy import TIMES
+from hierarchy_nodes.controller.diffusion.features import TIMES
 from hierarchy_nodes.errors import ConfigError, ErrorCode
 from hierarchy_nodes.geometry import project
 from hierarchy_nodes.learning.training import TrainingOptions, train

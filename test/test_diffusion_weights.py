@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from toy import TINY, demonstrations
 
-from hierarchy_nodes.controller.diffusion import inputs
 from hierarchy_nodes.controller.diffusion.actions import Normalisation
+from hierarchy_nodes.controller.diffusion.features import CHANNELS
 from hierarchy_nodes.controller.diffusion.network import DiffusionNetwork, NetworkConfig
 from hierarchy_nodes.controller.diffusion.policy import Policy
 from hierarchy_nodes.controller.diffusion.weights import PolicyConfig, load_weights, save_weights
@@ -151,7 +151,7 @@ def test_a_missing_channel_says_nothing(path):
         for channel in range(4):
             seeing = [float(i == channel) for i in range(4)]
             one, two = answer(arrays, seeing, words), answer(other, seeing, words + 1)
-            assert not torch.equal(one, two), inputs.CHANNELS[channel]
+            assert not torch.equal(one, two), CHANNELS[channel]
 
 
 def test_a_policy_needs_known_channels(path):

@@ -13,8 +13,8 @@ from toy import CALM, SPEED, TINY, demonstrations, expert, features, place
 
 from hierarchy_nodes.cli.train import with_option
 from hierarchy_nodes.controller.diffusion import actions
-from hierarchy_nodes.controller.diffusion.features import PERIOD
-from hierarchy_nodes.controller.diffusion.inputs import CHANNELS, prepare
+from hierarchy_nodes.controller.diffusion.features import CHANNELS, PERIOD
+from hierarchy_nodes.controller.diffusion.inputs import prepare
 from hierarchy_nodes.controller.diffusion.policy import Policy
 from hierarchy_nodes.controller.diffusion.weights import load_config
 from hierarchy_nodes.errors import ConfigError

@@ -13,7 +13,9 @@ import yaml
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from hierarchy_nodes.learning.evaluation import CHANNELS, PLANS, POLICIES, SUITES
+    from hierarchy_nodes.controller.diffusion.features import CHANNELS
+    from hierarchy_nodes.learning.evaluation import PLANS, SUITES
+    from hierarchy_nodes.learning.policies import POLICIES
 
     parser.add_argument("--suite", default="place", choices=SUITES, help="which tasks")
     parser.add_argument("--policy", default="classical", choices=tuple(POLICIES), help="who acts")
@@ -111,7 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _setting(a: argparse.Namespace) -> dict[str, Any]:
     """What else is said about the episodes; ConfigError where it cannot be had."""
     from hierarchy_nodes.errors import ConfigError
-    from hierarchy_nodes.learning.evaluation import PRIVILEGED
+    from hierarchy_nodes.learning.policies import PRIVILEGED
 
     plan = a.plan or ("planner" if a.policy == "classical" else "true")
     options = {}

@@ -15,6 +15,8 @@ INSTALL = "pip install torch safetensors (CPU only: add --index-url of a CPU bui
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from hierarchy_nodes.learning.policies import TRAINED
+
     parser.add_argument("part", choices=("controller",), help="what to train")
     parser.add_argument(
         "--data", type=Path, required=True, metavar="DIR", help="from 'hierarchy collect'"
@@ -28,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     parser.add_argument(
         "--policy",
-        choices=("hierarchical", "flat"),
+        choices=TRAINED,
         default="hierarchical",
         help="flat: the same network and data, but it never sees path, masks or corrections",
     )

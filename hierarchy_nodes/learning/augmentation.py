@@ -10,16 +10,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from hierarchy_nodes.controller.diffusion.actions import quaternion_to_matrix
-from hierarchy_nodes.controller.diffusion.features import PLANES
-from hierarchy_nodes.controller.diffusion.inputs import CHANNELS, Batch
-from hierarchy_nodes.errors import UnknownNameError
+from hierarchy_nodes.controller.diffusion.features import CHANNELS, PLANES
+from hierarchy_nodes.controller.diffusion.inputs import Batch
 from hierarchy_nodes.parameters import param
 
 # Features with points or directions in the base frame, and where in their last axis.
 _PLACES = {"points": (0,), "tool": (0,), "things": (0,), "path": (0, 3), "camera": (0,)}
 _NEAR, _FAR = 0.05, 3.0
-# Who looks at what; channels that a policy does not look at are never shown to it.
-POLICIES = {"hierarchical": CHANNELS, "flat": ("text",)}
 
 
 @dataclass(frozen=True)
@@ -40,13 +37,6 @@ class AugmentationOptions:
     color: float = param(0.2, "Largest change of brightness and of each colour", low=0.0, high=1.0)
     late_share: float = param(0.3, "Share of samples with an older image", low=0.0, high=1.0)
     late_most: int = param(2, "Most records by which it is older", low=0, high=20)
-
-
-def channels_of(policy: str) -> tuple[str, ...]:
-    """What the policy called `policy` may look at."""
-    if policy not in POLICIES:
-        raise UnknownNameError("policy to train", policy, POLICIES)
-    return POLICIES[policy]
 
 
 def draw_channels(

@@ -18,12 +18,13 @@ from hardware.cell.referee import Referee
 from hardware.cell.tasks import AXES, FAMILIES, sample
 from hierarchy_nodes.arm.kinematics import Kinematics
 from hierarchy_nodes.controller.base import CONTROLLERS, ControllerBackend
+from hierarchy_nodes.controller.diffusion.features import CHANNELS
 from hierarchy_nodes.errors import ConfigError, HierarchyError, UnknownNameError
 from hierarchy_nodes.learning import layout
 from hierarchy_nodes.learning.assembly import assemble, write_json
 from hierarchy_nodes.learning.demonstrator import Demonstrator
 from hierarchy_nodes.learning.disturbance import Disturbed
-from hierarchy_nodes.learning.evaluation import CHANNELS
+from hierarchy_nodes.learning.evaluation import RESERVED_SEED
 from hierarchy_nodes.learning.expert import Expert
 from hierarchy_nodes.learning.parallel import spread
 from hierarchy_nodes.learning.parts import read_parts, write_part
@@ -32,7 +33,7 @@ from hierarchy_nodes.learning.true_plan import TruePlanner
 from hierarchy_nodes.learning.variation import VariationOptions, draw
 
 # Seeds that no evaluation uses.
-FIRST_SEED, LAST_SEED = 100_000, 899_999
+FIRST_SEED, LAST_SEED = 100_000, RESERVED_SEED - 1
 TIME_LIMIT, ATTEMPTS, SETTLE = 35.0, 2, 1.0
 IMAGE = (240, 320)
 # What the actor may look at, and how often: its mistakes with less are worth showing, too.

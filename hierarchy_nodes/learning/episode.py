@@ -14,10 +14,11 @@ from hardware.cell.referee import Referee
 from hardware.cell.tasks import TaskSpec, sample
 from hierarchy_nodes.controller.base import CONTROLLERS, ControllerBackend, Step
 from hierarchy_nodes.learning.disturbance import Disturbed
-from hierarchy_nodes.learning.evaluation import CHANNELS, POLICIES, EpisodeResult, EpisodeSpec
+from hierarchy_nodes.learning.evaluation import EpisodeResult, EpisodeSpec
 from hierarchy_nodes.learning.expert import Expert
 from hierarchy_nodes.learning.jerk import JerkMeter
 from hierarchy_nodes.learning.override import Override
+from hierarchy_nodes.learning.policies import POLICIES
 from hierarchy_nodes.learning.stack import CONTROL_PERIOD, InProcessStack, StackOptions
 from hierarchy_nodes.learning.true_plan import TruePlanner
 from hierarchy_nodes.learning.variation import Variation, shifted_camera
@@ -54,7 +55,7 @@ def run_episode(spec: EpisodeSpec) -> EpisodeResult:
         if spec.camera_shift:
             cell.move_camera("front", shifted_camera(rng, SHIFT, TURN, exact=True))
         referee = Referee(cell, task)
-        planner, segmenter, controller = POLICIES[spec.policy]
+        kind = POLICIES[spec.policy]
         stack: InProcessStack
         backend = make_controller(spec, cell, task)
         if spec.perturb:
@@ -64,9 +65,9 @@ def run_episode(spec: EpisodeSpec) -> EpisodeResult:
         stack = InProcessStack(
             cell,
             StackOptions(
-                planner,
-                segmenter,
-                controller,
+                kind.planner,
+                kind.segmenter,
+                kind.controller,
                 controller_latency=StackOptions.controller_latency + spec.latency,
             ),
             TruePlanner(cell, task) if spec.plan == "true" else None,
@@ -106,18 +107,16 @@ def make_controller(spec: EpisodeSpec, cell: Cell, task: TaskSpec) -> Controller
     """The policy's controller, without the channels that it is not to get."""
     if spec.policy == "expert":
         return Expert(cell, task)
-    name = POLICIES[spec.policy][2]
+    kind = POLICIES[spec.policy]
     options: dict[str, Any] = dict(spec.controller_options)
-    drop = set(spec.drop)
-    if spec.policy == "flat":
-        drop |= {"path", "masks", "motion"}
-    if name == "diffusion":
-        options.setdefault("channels", [c for c in CHANNELS if c not in drop])
+    seen = [c for c in kind.channels if c not in spec.drop]
+    if kind.controller == "diffusion":
+        options.setdefault("channels", seen)
         # As long as it takes on simulated time, not on this machine today.
         options.setdefault("latency", StackOptions.controller_latency + spec.latency)
-    backend = _backend(name, json.dumps(options))
+    backend = _backend(kind.controller, json.dumps(options))
     backend.reset()
-    return Blinkered(backend) if "masks" in drop else backend
+    return backend if "masks" in seen else Blinkered(backend)
 
 
 @lru_cache(maxsize=1)

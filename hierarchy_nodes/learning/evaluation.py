@@ -15,26 +15,18 @@ import numpy as np
 from tqdm import tqdm
 
 from hardware.cell.tasks import AXES, FAMILIES
+from hierarchy_nodes.controller.diffusion.features import CHANNELS
 from hierarchy_nodes.errors import ConfigError, UnknownNameError
 from hierarchy_nodes.learning.parallel import spread
+from hierarchy_nodes.learning.policies import POLICIES
 from hierarchy_nodes.learning.statistics import grouped, latency, machine, share
 
 # Kept for the final comparison; nothing of ours is trained, tuned or evaluated on them.
 RESERVED_SEED = 900_000
 SUITES = (*FAMILIES, "basic", "axes", "corrections")
-# Planner, segmenter and controller of each policy.
-POLICIES = {
-    "hierarchical": ("classical", "depth", "diffusion"),
-    "flat": ("classical", "depth", "diffusion"),
-    "classical": ("classical", "depth", "path_follower"),
-    "expert": ("classical", "depth", "path_follower"),
-}
 # Share of a commanded displacement that counts as obeying.
 OBEYED = 0.8
-# What only the simulator makes possible.
-PRIVILEGED = ("expert",)
 PLANS = ("true", "planner")
-CHANNELS = ("path", "masks", "motion", "text")
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,15 @@ from transforms3d.euler import euler2quat
 from hardware.cell.cell import Cell
 from hardware.cell.tasks import TaskSpec
 from hierarchy_nodes.controller.base import ControllerBackend, Step
-from hierarchy_nodes.controller.diffusion.features import HORIZON, PERIOD
+from hierarchy_nodes.controller.diffusion.features import TIMES
 from hierarchy_nodes.controller.diffusion.remaining import CorrectionAccount, Remaining
 from hierarchy_nodes.learning.legs import Leg, look_ahead
 from hierarchy_nodes.learning.skill import FLOOR, Decision
 from hierarchy_nodes.learning.skills import SKILLS
 from hierarchy_nodes.learning.world import World
 from hierarchy_nodes.parameters import param
-from hierarchy_nodes.types import ActionChunk, Array, Gripper, Observation, Pose
+from hierarchy_nodes.types import ActionChunk, Gripper, Observation, Pose
 
-TIMES: Array = PERIOD * np.arange(1, HORIZON + 1, dtype=np.float64)
 # Where a correction may send the tool, metres.
 _LOW, _HIGH = np.array([0.22, -0.42, FLOOR]), np.array([0.75, 0.42, 0.62])
 

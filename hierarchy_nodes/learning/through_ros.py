@@ -13,7 +13,8 @@ from hierarchy_nodes import qos
 from hierarchy_nodes.conversions import time_from_msg
 from hierarchy_nodes.demo.client import StackClient, error_name
 from hierarchy_nodes.demo.stack import Stack, end_on_sigterm, private_domain
-from hierarchy_nodes.learning.evaluation import POLICIES, EpisodeResult, EpisodeSpec
+from hierarchy_nodes.learning.evaluation import EpisodeResult, EpisodeSpec
+from hierarchy_nodes.learning.policies import POLICIES
 
 READY_TIMEOUT = 60.0
 # Images of the table as laid anew must have replaced the older ones everywhere.
@@ -77,9 +78,8 @@ class RosRunner:
         if self._graph is not None:
             return self._graph
         self._starts += 1
-        names = dict(
-            zip(("planner", "segmenter", "controller"), POLICIES[spec.policy], strict=True)
-        )
+        kind = POLICIES[spec.policy]
+        names = {part: getattr(kind, part) for part in ("planner", "segmenter", "controller")}
         folder = Path(self._folder.name) / str(self._starts)
         scene = (spec.family, spec.seed, spec.axis)
         stack = self._running.enter_context(Stack(folder, scene, arguments=names, record=False))

@@ -22,20 +22,19 @@ from tqdm import tqdm
 
 from hierarchy_nodes.controller.diffusion import actions, inputs
 from hierarchy_nodes.controller.diffusion.actions import Normalisation
-from hierarchy_nodes.controller.diffusion.features import HORIZON
-from hierarchy_nodes.controller.diffusion.inputs import CHANNELS
+from hierarchy_nodes.controller.diffusion.features import CHANNELS, HORIZON
 from hierarchy_nodes.controller.diffusion.network import DiffusionNetwork, NetworkConfig
 from hierarchy_nodes.controller.diffusion.weights import PolicyConfig, save_weights
 from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.learning.augmentation import (
     AugmentationOptions,
     augment,
-    channels_of,
     draw_channels,
 )
 from hierarchy_nodes.learning.controller_data import CHUNK, DONE, ControllerData
 from hierarchy_nodes.learning.objective import Objective, open_loop
 from hierarchy_nodes.learning.plot import draw
+from hierarchy_nodes.learning.policies import TRAINED, channels_of
 from hierarchy_nodes.parameters import param
 
 CHECKPOINT, METRICS, PLOT, WEIGHTS = (
@@ -63,7 +62,7 @@ class TrainingOptions:
     steps: int = param(20_000, "Optimiser steps", low=1, high=10_000_000)
     batch: int = param(128, "Records in a step, in each process", low=1, high=65536)
     seed: int = param(0, "Of everything random", low=0, high=2**31)
-    policy: str = param("hierarchical", "Who is trained", choices=("hierarchical", "flat"))
+    policy: str = param("hierarchical", "Who is trained", choices=TRAINED)
     rate: float = param(5e-4, "Highest learning rate", low=1e-7, high=1.0)
     warmup: int = param(500, "Steps in which the rate rises", low=0, high=1_000_000)
     decay: float = param(0.01, "Weight decay", low=0.0, high=1.0)

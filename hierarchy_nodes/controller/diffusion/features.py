@@ -28,8 +28,11 @@ POINTS = 256
 PATH_POINTS = 8
 # Value in `Features.point_roles`, and row - 1 in `Features.things`.
 ROLES = {Role.TARGET: 1, Role.GOAL: 2, Role.AVOID: 3}
+# What may be missing.
+CHANNELS = ("path", "masks", "motion", "text")
 # A chunk has this many poses, this many seconds apart; the first is one period ahead.
 HORIZON, PERIOD = 16, 0.1
+TIMES: Array = PERIOD * np.arange(1.0, HORIZON + 1)
 # Heights of the planes that a path's rays are cut with, metres.
 PLANES = (0.0, 0.3)
 INTERACTIONS = tuple(Interaction)

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from hierarchy_nodes.controller.diffusion.actions import matrix_to_columns, quaternion_to_matrix
 from hierarchy_nodes.controller.diffusion.features import (
+    CHANNELS,
     INTERACTIONS,
     PATH_POINTS,
     ROLES,
@@ -23,9 +24,8 @@ from hierarchy_nodes.controller.diffusion.features import (
 )
 from hierarchy_nodes.types import Gripper
 
-# What may be missing; column i of a `channels` mask is CHANNELS[i].
-CHANNELS = ("path", "masks", "motion", "text")
-PATH, MASKS, MOTION, TEXT = range(4)
+# Column i of a `channels` mask is CHANNELS[i].
+PATH, MASKS, MOTION, TEXT = range(len(CHANNELS))
 Batch = dict[str, Tensor]
 
 _MIDDLE = (0.45, 0.0, 0.2)

@@ -125,7 +125,7 @@ class DiffusionNetwork(nn.Module):
         Args:
             batch: `Features` arrays with a batch dimension.
             text: Of :meth:`read`.
-            channels: ``(B, 4)`` which of `inputs.CHANNELS` may be looked at.
+            channels: ``(B, 4)`` which of `features.CHANNELS` may be looked at.
         """
         return self.look(inputs.prepare(batch, channels), text, channels)
 

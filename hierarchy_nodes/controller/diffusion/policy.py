@@ -13,8 +13,14 @@ from torch import Tensor
 
 from hierarchy_nodes.controller.diffusion import actions, inputs
 from hierarchy_nodes.controller.diffusion.fast import Replay, prepared
-from hierarchy_nodes.controller.diffusion.features import HORIZON, PERIOD, Features, nothing
-from hierarchy_nodes.controller.diffusion.inputs import CHANNELS, MOTION, Batch
+from hierarchy_nodes.controller.diffusion.features import (
+    CHANNELS,
+    HORIZON,
+    TIMES,
+    Features,
+    nothing,
+)
+from hierarchy_nodes.controller.diffusion.inputs import MOTION, Batch
 from hierarchy_nodes.controller.diffusion.network import DiffusionNetwork, Memory
 from hierarchy_nodes.controller.diffusion.sampler import Prefix, Sample, sample
 from hierarchy_nodes.controller.diffusion.schedule import CosineSchedule
@@ -22,7 +28,6 @@ from hierarchy_nodes.controller.diffusion.weights import PolicyConfig, load_weig
 from hierarchy_nodes.errors import ConfigError, UnknownNameError
 from hierarchy_nodes.types import Array
 
-TIMES: Array = PERIOD * np.arange(1.0, HORIZON + 1)
 MAX_GUIDANCE = 5.0
 
 
@@ -57,7 +62,7 @@ class Policy:
     Args:
         network: Ready to infer.
         config: What belongs to it.
-        channels: Which of `inputs.CHANNELS` to look at; others count as missing.
+        channels: Which of `features.CHANNELS` to look at; others count as missing.
         traced: Record the network's operations once and replay them: the same numbers, less
             overhead.
     """
@@ -180,7 +185,7 @@ class Policy:
         return Answer(chunk.double().numpy(), found)
 
     def looks_at(self, channel: str) -> bool:
-        """Whether one of `inputs.CHANNELS` counts."""
+        """Whether one of `features.CHANNELS` counts."""
         return bool(self._channels[0, CHANNELS.index(channel)])
 
     def _available(self, features: Features) -> Tensor:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hierarchy_nodes.controller.diffusion.features import HORIZON, PERIOD
-from hierarchy_nodes.controller.diffusion.policy import TIMES
+from hierarchy_nodes.controller.diffusion.features import HORIZON, PERIOD, TIMES
 from hierarchy_nodes.types import Array
 
 # A last chunk is no longer a guess for the next one after this many seconds.

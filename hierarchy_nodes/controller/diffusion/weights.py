@@ -15,8 +15,13 @@ from torch import Tensor
 
 from hierarchy_nodes.controller.diffusion import actions
 from hierarchy_nodes.controller.diffusion.actions import Normalisation
-from hierarchy_nodes.controller.diffusion.features import HORIZON, PATH_POINTS, PERIOD, POINTS
-from hierarchy_nodes.controller.diffusion.inputs import CHANNELS
+from hierarchy_nodes.controller.diffusion.features import (
+    CHANNELS,
+    HORIZON,
+    PATH_POINTS,
+    PERIOD,
+    POINTS,
+)
 from hierarchy_nodes.controller.diffusion.network import DiffusionNetwork, NetworkConfig
 from hierarchy_nodes.environment import share_folder
 from hierarchy_nodes.errors import ConfigError, UnknownNameError
@@ -35,7 +40,7 @@ class PolicyConfig:
     Attributes:
         network: Sizes.
         vocabulary: Known words; the place is the number less 2.
-        channels: Which of `inputs.CHANNELS` the policy was trained with.
+        channels: Which of `features.CHANNELS` the policy was trained with.
         normalisation: Of the actions.
         training: Facts about how they were made, for people.
     """
