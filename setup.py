@@ -32,7 +32,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*", "hardware", "hardware.*"]),
-    package_data={f"{NAME}.console": ["static/*"]},
+    package_data={
+        f"{NAME}.console": ["static/*"],
+        f"{NAME}.planner.vlm.dialects": ["*.txt"],
+    },
     # An editable install is used from the source tree; copies of its files would go stale.
     data_files=[] if "editable_wheel" in sys.argv else data_files,
     extras_require={
