@@ -11,7 +11,7 @@ from hierarchy_nodes.arm.kinematics import Kinematics
 from hierarchy_nodes.errors import ChunkRejected
 from hierarchy_nodes.geometry import IDENTITY
 from hierarchy_nodes.learning.expert import Expert
-from hierarchy_nodes.types import Interaction, Observation, PathPoint, Plan, RobotState
+from hierarchy_nodes.types import Interaction, Observation, PathPoint, Plan
 
 PERIOD = 1 / 125
 KINEMATICS = Kinematics()
@@ -32,9 +32,7 @@ class Bare:
         self.phases: list[str] = []
 
     def observation(self) -> Observation:
-        state = self.cell.arm_state()
-        tool = KINEMATICS.forward(state.positions)
-        robot = RobotState(state.stamp, state.positions, state.velocities, state.gripper, tool)
+        robot = KINEMATICS.robot_state(self.cell.arm_state())
         path = (PathPoint(0.5, 0.5),)
         plan = Plan("p", 0, "", IDENTITY, "", Interaction.NONE, path, (), 1e9, "test")
         now = self.cell.time

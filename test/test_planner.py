@@ -20,7 +20,7 @@ from hierarchy_nodes.planner.language import describe, parse
 from hierarchy_nodes.planner.motions import direction_words, path_points
 from hierarchy_nodes.planner.naming import color_names, see
 from hierarchy_nodes.planner.routes import RouteOptions
-from hierarchy_nodes.types import Correction, Gripper, Observation, RobotState
+from hierarchy_nodes.types import Correction, Gripper, Observation
 
 make = ObjectSpec.make
 TABLE = (
@@ -39,8 +39,7 @@ def looked_at(scene):
         frame, state = cell.capture(), cell.arm_state()
     finally:
         cell.close()
-    tool = Kinematics().forward(state.positions)
-    return frame, RobotState(state.stamp, state.positions, state.velocities, state.gripper, tool)
+    return frame, Kinematics().robot_state(state)
 
 
 @cache

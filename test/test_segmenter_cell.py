@@ -75,9 +75,7 @@ def test_follows_a_block_through_a_real_grasp_onto_a_plate():
     segmenter = DepthSegmenter(DepthOptions())
 
     def robot():
-        state = cell.arm_state()
-        tool = kinematics.forward(state.positions)
-        return RobotState(state.stamp, state.positions, state.velocities, state.gripper, tool)
+        return kinematics.robot_state(cell.arm_state())
 
     try:
         frame = cell.capture()

@@ -16,7 +16,7 @@ from hierarchy_nodes.learning.stack import InProcessStack, StackOptions
 from hierarchy_nodes.learning.true_plan import TruePlanner, TruePlanOptions, simplify
 from hierarchy_nodes.learning.variation import shifted_camera
 from hierarchy_nodes.planner.base import PlanRequest
-from hierarchy_nodes.types import Gripper, Interaction, PathPoint, RobotState, Role
+from hierarchy_nodes.types import Gripper, Interaction, PathPoint, Role
 
 KINEMATICS = Kinematics()
 
@@ -27,9 +27,7 @@ def drawn(family, seed, axis="basic", camera=None, options=None):
     if camera is not None:
         cell.move_camera("front", camera)
     planner = TruePlanner(cell, task, options)
-    state = cell.arm_state()
-    tool = KINEMATICS.forward(state.positions)
-    robot = RobotState(state.stamp, state.positions, state.velocities, state.gripper, tool)
+    robot = KINEMATICS.robot_state(cell.arm_state())
     frame = cell.capture()
     plan = planner.plan(PlanRequest(task.instruction, frame, robot))
     return cell, task, frame, plan, planner, robot

@@ -10,10 +10,11 @@ import mink
 import mujoco
 import numpy as np
 
+from hardware.base import ArmState
 from hierarchy_nodes.arm.description import load_description
 from hierarchy_nodes.errors import ConfigError, HierarchyError
 from hierarchy_nodes.geometry import matrix
-from hierarchy_nodes.types import Array, Pose
+from hierarchy_nodes.types import Array, Pose, RobotState
 
 # Rate in 1/s at which the redundant joint drifts towards home, and its price beside the tool's.
 _POSTURE_RATE = 1.0
@@ -68,6 +69,11 @@ class Kinematics:
         self._data.qpos[:] = positions
         mujoco.mj_kinematics(self._model, self._data)
         return Pose(self._data.xpos[self._tool].copy(), self._data.xquat[self._tool].copy())
+
+    def robot_state(self, state: ArmState) -> RobotState:
+        """A reading of the arm with the pose of the tool."""
+        tool = self.forward(state.positions)
+        return RobotState(state.stamp, state.positions, state.velocities, state.gripper, tool)
 
     def velocities_towards(
         self, positions: Array, target: Pose, dt: float, lower: Array, upper: Array

@@ -12,7 +12,7 @@ from hierarchy_nodes.arm.link import ArmLink
 from hierarchy_nodes.arm.statistics import Rate, Window
 from hierarchy_nodes.errors import ChunkRejected, ConfigError
 from hierarchy_nodes.health import ERROR, OK, WARN, Report
-from hierarchy_nodes.types import ActionChunk, Correction, CorrectionKind, RobotState
+from hierarchy_nodes.types import ActionChunk, Correction, CorrectionKind
 
 # Seconds for which a rejected chunk is worth a warning.
 _REJECTION_SHOWN = 2.0
@@ -68,16 +68,6 @@ class ArmLoop:
             self.ik_times.add(self.executor.statistics.ik_seconds)
         self.step_times.add(time.monotonic() - begin)
         return state
-
-    def robot_state(self, state: ArmState) -> RobotState:
-        """A reading with the pose of the tool."""
-        return RobotState(
-            state.stamp,
-            state.positions,
-            state.velocities,
-            state.gripper,
-            self.kinematics.forward(state.positions),
-        )
 
     def submit(self, chunk: ActionChunk, now: float, frame: str) -> None:
         """Hand a chunk with poses in `frame` to the executor.

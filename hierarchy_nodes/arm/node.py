@@ -132,7 +132,7 @@ class ArmNode(HierarchyNode):
         if state.stamp == self._stamp:
             return
         self._stamp = state.stamp
-        robot = self._loop.robot_state(state)
+        robot = self._loop.kinematics.robot_state(state)
         frame = self.config.base_frame
         self._tool.publish(conversions.pose_stamped(robot.stamp, frame, robot.tool))
         description = self._loop.kinematics.description

@@ -16,7 +16,7 @@ from hierarchy_nodes.controller.diffusion.network import DiffusionNetwork, Netwo
 from hierarchy_nodes.controller.diffusion.policy import Policy
 from hierarchy_nodes.controller.diffusion.weights import PolicyConfig, default_path
 from hierarchy_nodes.planner.base import PlanRequest
-from hierarchy_nodes.types import Observation, RobotState
+from hierarchy_nodes.types import Observation
 
 THREADS = 1
 
@@ -42,9 +42,7 @@ def observe(seed: int = 1) -> Observation:
     scene, task = sample("place", seed)
     cell = Cell(scene)
     try:
-        frame, state = cell.capture(), cell.arm_state()
-        tool = Kinematics().forward(state.positions)
-        robot = RobotState(state.stamp, state.positions, state.velocities, state.gripper, tool)
+        frame, robot = cell.capture(), Kinematics().robot_state(cell.arm_state())
         plan = TruePlanner(cell, task).plan(PlanRequest(task.instruction, frame, robot))
         segments = DepthSegmenter(DepthOptions()).reset(plan, frame, robot)
     finally:

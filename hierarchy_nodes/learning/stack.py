@@ -123,9 +123,7 @@ class InProcessStack:
 
     def robot(self) -> RobotState:
         """The measured arm."""
-        state = self.cell.arm_state()
-        tool = self.kinematics.forward(state.positions)
-        return RobotState(state.stamp, state.positions, state.velocities, state.gripper, tool)
+        return self.kinematics.robot_state(self.cell.arm_state())
 
     def execute(self, instruction: str, time_limit: float, max_attempts: int) -> Outcome:
         """Do a task to its end."""
