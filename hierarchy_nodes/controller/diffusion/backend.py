@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hierarchy_nodes.controller.base import ControllerBackend, Step
-from hierarchy_nodes.controller.diffusion.features import Extractor, Features
+from hierarchy_nodes.controller.diffusion.features import CHANNELS, TIMES, Extractor, Features
 from hierarchy_nodes.controller.diffusion.phases import HELD, phase_of
 from hierarchy_nodes.controller.path_follower import REACH, PathFollower, PathFollowerOptions
 from hierarchy_nodes.errors import ConfigError, ErrorCode
@@ -22,7 +22,7 @@ from hierarchy_nodes.types import ActionChunk, Array, LanguageMotion, Observatio
 try:
     import torch
 
-    from hierarchy_nodes.controller.diffusion.policy import TIMES, Answer, Policy, View
+    from hierarchy_nodes.controller.diffusion.policy import Answer, Policy, View
     from hierarchy_nodes.controller.diffusion.warm import (
         Last,
         LatencyMeter,
@@ -64,9 +64,7 @@ class DiffusionOptions:
     guidance: float = param(
         1.0, "How much louder a shouted correction is than a remark; 0: all alike", low=0, high=4
     )
-    channels: list[str] = param(
-        ["path", "masks", "motion", "text"], "What is looked at; the rest counts as missing"
-    )
+    channels: list[str] = param(list(CHANNELS), "What is looked at; the rest counts as missing")
     prefix: bool = param(True, "Keep the actions that are executed while a chunk is computed")
     latency: float = param(
         -1.0, "From an observation's stamp to the use of its chunk; negative: as measured",
