@@ -20,6 +20,11 @@ def test_from_clean_to_noise():
     assert SCHEDULE.signal[50] == pytest.approx(expected)
 
 
+def test_a_share_of_all_levels_is_one_that_was_trained():
+    assert [SCHEDULE.level(share) for share in (0.001, 0.4, 1.0)] == [1, 40, 100]
+    assert CosineSchedule(1).level(0.4) == 1
+
+
 @pytest.mark.parametrize(("level", "to"), [(100, 99), (100, 60), (60, 7), (10, 0), (1, 0)])
 def test_a_step_leads_to_the_right_level(level, to):
     # A noisy clean sample becomes the same one with less noise, along the same noise.

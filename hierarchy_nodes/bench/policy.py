@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 
 import torch
 
 from hierarchy_nodes.bench.arm_loop import Progress
 from hierarchy_nodes.bench.results import Measurement, Target, measurement
 from hierarchy_nodes.controller.diffusion.actions import SIZE, Normalisation
+from hierarchy_nodes.controller.diffusion.backend import DiffusionOptions
 from hierarchy_nodes.controller.diffusion.features import HORIZON, extract
 from hierarchy_nodes.controller.diffusion.network import DiffusionNetwork, NetworkConfig
 from hierarchy_nodes.controller.diffusion.policy import Policy
@@ -21,7 +22,6 @@ from hierarchy_nodes.types import Observation
 THREADS = 1
 
 WARM = Target("p99", 10.0)
-_WARM_LEVEL = 0.4
 
 
 def measure(count: int, told: Progress) -> list[Measurement]:
@@ -67,22 +67,19 @@ def measure_policy(
     """
     torch.set_num_threads(THREADS)
     levels = policy.schedule.levels
-    start = max(1, round(_WARM_LEVEL * levels))
+    start = policy.schedule.level(DiffusionOptions.warm_level)
     policy.rehearse()
     features = extract(observation)
     view = policy.see(features)
     guess = policy.act(view, steps=min(10, levels)).chunk
     noisy = torch.randn(1, HORIZON, SIZE)
 
-    def whole(**how: object) -> Callable[[], object]:
-        def chunk() -> object:
-            seen = policy.see(extract(observation))
-            shifted = policy.shifted(guess, 0.05)
-            if "start" in how:
-                return policy.act(seen, guess=shifted, **how)  # type: ignore[arg-type]
-            return policy.act(seen, **how)  # type: ignore[arg-type]
+    def cold(steps: int) -> object:
+        return policy.act(policy.see(extract(observation)), steps=steps)
 
-        return chunk
+    def warm(steps: int) -> object:
+        seen = policy.see(extract(observation))
+        return policy.act(seen, steps=steps, guess=policy.shifted(guess, 0.05), start=start)
 
     def step() -> object:
         with torch.inference_mode():
@@ -92,10 +89,10 @@ def measure_policy(
         "features": (lambda: extract(observation), count),
         "encoding": (lambda: policy.see(features), count),
         "one denoising step": (step, count),
-        "chunk, warm, 2 steps": (whole(steps=2, start=start), count),
-        "chunk, warm, 3 steps": (whole(steps=3, start=start), count),
-        "chunk, cold, 10 steps": (whole(steps=min(10, levels)), count),
-        f"chunk, full, {levels} steps": (whole(steps=levels), max(min(count, 200), count // 10)),
+        "chunk, warm, 2 steps": (partial(warm, 2), count),
+        "chunk, warm, 3 steps": (partial(warm, 3), count),
+        "chunk, cold, 10 steps": (partial(cold, min(10, levels)), count),
+        f"chunk, full, {levels} steps": (partial(cold, levels), max(min(count, 200), count // 10)),
     }
     times: dict[str, list[float]] = {name: [] for name in works}
     for done in range(count):
@@ -113,14 +110,14 @@ def measure_policy(
     ]
 
 
-def untrained(config: NetworkConfig | None = None, traced: bool = True) -> Policy:
+def untrained() -> Policy:
     """A policy that has learned nothing, to be measured where there are no weights."""
-    network = DiffusionNetwork(replace(config or NetworkConfig(), vocabulary=1))
+    network = DiffusionNetwork(NetworkConfig(vocabulary=1))
     still = torch.zeros(2, HORIZON, SIZE)
     still[..., 3] = still[..., 7] = 1.0
     normalisation = Normalisation.fit(still, 0.3)
     network.eval().requires_grad_(False)
-    return Policy(network, PolicyConfig(network.config, ["word"], normalisation), traced=traced)
+    return Policy(network, PolicyConfig(network.config, ["word"], normalisation))
 
 
 def _parameters(policy: Policy) -> int:

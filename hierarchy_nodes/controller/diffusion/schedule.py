@@ -49,6 +49,10 @@ class CosineSchedule:
         self.signal: Array = np.sqrt(self._power)
         self.noise: Array = np.sqrt(1 - self._power)
 
+    def level(self, share: float) -> int:
+        """The one that stands at `share`, in (0, 1], of all; at least the first."""
+        return max(1, round(share * self.levels))
+
     def visits(self, start: int, steps: int) -> list[int]:
         """`steps` levels to denoise at, evenly from `start` down; the last one leads to level 0.
 
