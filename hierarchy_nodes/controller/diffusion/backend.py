@@ -117,8 +117,7 @@ class DiffusionController(ControllerBackend):
         torch.set_num_threads(o.threads)
         path = Path(o.weights) if o.weights else default_path()
         self.policy = Policy.load(path, tuple(o.channels), o.traced)
-        levels = self.policy.schedule.levels
-        self._warm_start = max(1, round(o.warm_level * levels))
+        self._warm_start = self.policy.schedule.level(o.warm_level)
         self.policy.check_steps("warm_steps", o.warm_steps, self._warm_start)
         self.policy.check_steps("cold_steps", o.cold_steps)
         self.policy.rehearse()
