@@ -21,6 +21,14 @@ def test_silence_is_told_until_heard_again():
     assert monitor.check(0.6) == ["camera"]
 
 
+def test_after_a_nap_silence_counts_from_the_next_check():
+    monitor = StackMonitor(0.15, nap=0.5)
+    monitor.hear(Heartbeat("camera", "idle"), 0.0)
+    assert monitor.check(0.1) == []
+    assert monitor.check(0.7) == monitor.lost == []
+    assert monitor.check(0.8) == monitor.lost == ["camera"]
+
+
 def test_leaving_in_good_order_is_no_loss():
     monitor = StackMonitor(0.15)
     monitor.hear(Heartbeat("camera", "idle"), 0.0)
@@ -37,13 +45,13 @@ def test_ignored_and_unknown_nodes_do_not_matter():
 
 def test_the_end_of_a_process_is_told_before_any_silence():
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        monitor = StackMonitor(60.0)
+        monitor = StackMonitor(60.0, nap=0.05)
         monitor.hear(Heartbeat("camera", "idle", host=host(), process=process.pid), 0.0)
         monitor.hear(Heartbeat("planner", "idle", host=host(), process=os.getpid()), 0.0)
         assert monitor.check(0.1) == []
         process.kill()
         process.wait()
-        assert monitor.check(0.2, silence=False) == ["camera"]
+        assert monitor.check(0.2) == ["camera"]
         assert monitor.nodes["camera"].why == "has died"
     # A late message of the dead process brings nobody back; the new process does.
     monitor.hear(Heartbeat("camera", "idle", host=host(), process=process.pid), 0.3)

@@ -82,13 +82,7 @@ class ArmConfig:
 
     # Other nodes.
     watch_nodes: bool = param(True, "Hold while a node that was heard on status is lost")
-    node_timeout: float = param(
-        monitor.TIMEOUT,
-        "Silence after which a node is lost; the end of a process of this machine is seen at once",
-        unit="s",
-        low=0.15,
-        high=10.0,
-    )
+    node_timeout: float = monitor.node_timeout()
     ignored_nodes: list[str] = param([], "Nodes whose silence does not matter")
     critical_nodes: list[str] = param(
         ["recorder"], "Nodes that also make the arm hold while they report an error"

@@ -18,19 +18,13 @@ class NodeWatch:
     """
 
     def __init__(self, timeout: float, ignored: Iterable[str], critical: Iterable[str]) -> None:
-        self.monitor = StackMonitor(timeout, tuple(ignored))
+        self.monitor = StackMonitor(timeout, tuple(ignored), nap=timeout / 2)
         self._critical = tuple(critical)
-        self._lost: list[str] = []
-        self._checked: float | None = None
 
     def reason(self, now: float) -> str | None:
         """Why to hold at `now` (monotonic seconds), or None. To be called every few ms."""
-        last, self._checked = self._checked, now
-        # After a sleep of this process itself the heartbeats still wait to be heard.
-        slept = last is not None and now - last > self.monitor.timeout / 2
-        self._lost = self.monitor.check(now, silence=not slept)
         nodes = self.monitor.nodes
-        reasons = [f"{name} {nodes[name].why}" for name in self._lost]
+        reasons = [f"{name} {nodes[name].why}" for name in self.monitor.check(now)]
         for name in self._critical:
             heard = nodes.get(name)
             if heard is not None and not heard.why and heard.beat.level == ERROR:
@@ -42,8 +36,7 @@ class NodeWatch:
         nodes = self.monitor.nodes
         lost = [
             f"{n} {nodes[n].why}, not heard for {now - nodes[n].at:.2f} s"
-            for n in self._lost
-            if n in nodes
+            for n in self.monitor.lost
         ]
         known = ", ".join(sorted(nodes))
         return Report(

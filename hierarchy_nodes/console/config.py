@@ -20,13 +20,7 @@ class ConsoleConfig:
     expected: list[str] = param(
         [], "Nodes that must be running; one that was never heard is reported as missing"
     )
-    node_timeout: float = param(
-        monitor.TIMEOUT,
-        "Silence after which a node is lost; the end of a process of this machine is seen at once",
-        unit="s",
-        low=0.15,
-        high=10.0,
-    )
+    node_timeout: float = monitor.node_timeout()
     grace: float = param(
         10.0, "Time for the expected nodes to appear", unit="s", low=0.0, high=600.0
     )

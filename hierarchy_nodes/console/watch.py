@@ -18,12 +18,10 @@ class StackWatch:
     """
 
     def __init__(self, timeout: float, expected: Sequence[str], grace: float, start: float) -> None:
-        self.monitor = StackMonitor(timeout)
+        self.monitor = StackMonitor(timeout, nap=timeout)
         self._expected = tuple(expected)
         self._due = start + grace
         self._heard: set[str] = set()
-        self._checked: float | None = None
-        self._lost: list[str] = []
 
     def hear(self, beat: Heartbeat, now: float) -> None:
         """Note a heartbeat."""
@@ -32,11 +30,7 @@ class StackWatch:
 
     def lost(self, now: float) -> list[str]:
         """The nodes that are lost at `now`; to be called every few ten milliseconds."""
-        last, self._checked = self._checked, now
-        # After a sleep of this process itself the heartbeats still wait to be heard.
-        slept = last is not None and now - last > self.monitor.timeout
-        self._lost = self.monitor.check(now, silence=not slept)
-        return [name for name in self._lost if name in self.monitor.nodes]
+        return self.monitor.check(now)
 
     def reports(self, now: float) -> list[Report]:
         """The whole first, then each node."""
