@@ -9,9 +9,9 @@ import mujoco
 import numpy as np
 
 from hardware.base import JointCommand
-from hardware.cell.arm_model import load_arm
 from hardware.cell.cell import Cell
 from hardware.cell.tasks import TaskSpec
+from hierarchy_nodes.arm.description import load_arm
 from hierarchy_nodes.geometry import slerp, top_down
 from hierarchy_nodes.types import Pose
 
@@ -26,7 +26,7 @@ class Script:
     def __init__(self, cell: Cell) -> None:
         self.cell = cell
         arm = load_arm()
-        model = mujoco.MjModel.from_xml_path(str(arm.urdf))
+        model = mujoco.MjModel.from_xml_path(str(arm.path))
         self._arm = arm
         self._configuration = mink.Configuration(model)
         self._tool = mink.FrameTask("tool0", "body", 1.0, 1.0, lm_damping=1e-6)

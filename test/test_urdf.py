@@ -7,7 +7,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from hardware.cell.arm_model import load_arm
+from hierarchy_nodes.arm.description import load_arm
 from hierarchy_nodes.geometry import angle_between, top_down
 
 
@@ -18,12 +18,12 @@ def arm():
 
 @pytest.fixture(scope="module")
 def model(arm):
-    return mujoco.MjModel.from_xml_path(str(arm.urdf))
+    return mujoco.MjModel.from_xml_path(str(arm.path))
 
 
 def test_mujoco_keeps_joints_links_and_shapes(model, arm):
     names = [model.joint(i).name for i in range(model.njnt)]
-    assert names[:7] == list(arm.capabilities.joint_names)
+    assert names[:7] == list(arm.joint_names)
     assert set(names[7:]) == {arm.gripper_joint, *arm.finger_joints}
     assert {model.body(i).name for i in range(model.nbody)} >= {"base_link", "tool0", "hand"}
     assert (model.geom_contype == 0).sum() == (model.geom_contype == 1).sum() > 10
@@ -31,7 +31,7 @@ def test_mujoco_keeps_joints_links_and_shapes(model, arm):
 
 
 def test_limits_agree_with_mujoco(model, arm):
-    limits = arm.capabilities
+    limits = arm.capabilities()
     assert np.allclose(model.jnt_range[:7, 0], limits.lower)
     assert np.allclose(model.jnt_range[:7, 1], limits.upper)
     assert (limits.max_velocity > 1.0).all()
@@ -48,7 +48,7 @@ def test_home_looks_down_and_is_far_from_limits(model, arm):
     assert np.allclose(data.body("tool0").xpos, (0.35, 0.0, 0.40), atol=1e-4)
     down = top_down((0.35, 0.0, 0.40))
     assert angle_between(np.array(data.body("tool0").xquat), down.quaternion) < 1e-3
-    limits = arm.capabilities
+    limits = arm.capabilities()
     assert min((limits.upper - arm.home).min(), (arm.home - limits.lower).min()) > 0.5
 
 

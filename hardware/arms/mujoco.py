@@ -11,9 +11,9 @@ import zmq
 
 from hardware.base import ArmCapabilities, ArmDriver, ArmState, JointCommand
 from hardware.cell import protocol
-from hardware.cell.arm_model import load_arm
 from hardware.cell.limits import limited
 from hardware.cell.running import running_cells
+from hierarchy_nodes.arm.description import load_arm
 from hierarchy_nodes.errors import DriverError, StaleReadError
 from hierarchy_nodes.parameters import param
 
@@ -42,6 +42,7 @@ class MujocoArm(ArmDriver):
 
     def __init__(self, options: MujocoArmOptions) -> None:
         super().__init__(options)
+        self._capabilities = load_arm().capabilities()
         self._lock = threading.Lock()
         self._states: zmq.Socket[bytes] | None = None
         self._commands: zmq.Socket[bytes] | None = None
@@ -50,7 +51,7 @@ class MujocoArm(ArmDriver):
     @property
     def capabilities(self) -> ArmCapabilities:
         """Of the cell's controller box."""
-        return load_arm().capabilities
+        return self._capabilities
 
     def connect(self) -> None:
         """Reach the cell.

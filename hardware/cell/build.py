@@ -9,7 +9,6 @@ import numpy as np
 from transforms3d import quaternions
 from transforms3d.euler import euler2quat
 
-from hardware.cell.arm_model import ArmModel, load_arm
 from hardware.cell.scene import (
     BUTTON_TRAVEL,
     CAMERAS,
@@ -21,6 +20,7 @@ from hardware.cell.scene import (
     ObjectSpec,
     SceneSpec,
 )
+from hierarchy_nodes.arm.description import ArmDescription, load_arm
 
 TIMESTEP = 0.002
 STIFFNESS = np.array([20000.0, 20000.0, 12000.0, 12000.0, 6000.0, 6000.0, 3000.0])
@@ -42,14 +42,14 @@ BOX, CYLINDER, SPHERE, PLANE = (
 )
 
 
-def build(scene: SceneSpec, arm: ArmModel | None = None) -> mujoco.MjModel:
+def build(scene: SceneSpec, arm: ArmDescription | None = None) -> mujoco.MjModel:
     """The compiled model: arm, actuators, table, cameras, lamp and the scene's objects.
 
     Bodies have the objects' names; a button's cap and a drawer's box slide along the joints
     ``<name>_cap`` and ``<name>_slide``.
     """
     arm = arm or load_arm()
-    spec = mujoco.MjSpec.from_file(str(arm.urdf))
+    spec = mujoco.MjSpec.from_file(str(arm.path))
     spec.modelname = "cell"
     _options(spec)
     _arm(spec, arm)
@@ -72,8 +72,8 @@ def _options(spec: mujoco.MjSpec) -> None:
     spec.visual.global_.offwidth, spec.visual.global_.offheight = 1280, 960
 
 
-def _arm(spec: mujoco.MjSpec, arm: ArmModel) -> None:
-    names = arm.capabilities.joint_names
+def _arm(spec: mujoco.MjSpec, arm: ArmDescription) -> None:
+    names = arm.joint_names
     for geom in spec.geoms:
         if geom.contype:
             geom.contype, geom.conaffinity = ROBOT_BITS

@@ -9,12 +9,12 @@ import numpy as np
 from transforms3d import quaternions
 from transforms3d.euler import euler2quat
 
-from hardware.base import ArmCapabilities, ArmState, JointCommand
-from hardware.cell.arm_model import load_arm
+from hardware.base import ArmState, JointCommand
 from hardware.cell.build import DAMPING, STIFFNESS, TIMESTEP, build
 from hardware.cell.eye import Eye
 from hardware.cell.limits import limited
 from hardware.cell.scene import DRAWER_TRAVEL, FIXED, SceneSpec
+from hierarchy_nodes.arm.description import load_arm
 from hierarchy_nodes.errors import UnknownNameError
 from hierarchy_nodes.types import Array, Pose, RgbdFrame
 
@@ -44,6 +44,7 @@ class Cell:
     Attributes:
         scene: What it was built from.
         model, data: MuJoCo's; for the referee and tests.
+        capabilities: Of the arm's controller.
         peaks: Largest displacement so far of each sliding joint (buttons, drawers), metres.
     """
 
@@ -62,6 +63,7 @@ class Cell:
         self._scale = time_scale
         self._size = (width, height)
         self._arm = load_arm()
+        self.capabilities = self._arm.capabilities()
         self.model = build(scene, self._arm)
         self.data = mujoco.MjData(self.model)
         found = [self.model.joint(name) for name in self.capabilities.joint_names]
@@ -86,11 +88,6 @@ class Cell:
         self.step(settle)
         self.data.time = 0.0
         self.peaks = dict.fromkeys(self._sliders, 0.0)
-
-    @property
-    def capabilities(self) -> ArmCapabilities:
-        """Of the arm's controller."""
-        return self._arm.capabilities
 
     @property
     def time(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -68,6 +69,16 @@ class ArmDescription:
 def default_urdf() -> Path:
     """The arm that comes with the stack."""
     return share_folder() / "urdf" / "arm.urdf"
+
+
+@lru_cache(maxsize=1)
+def load_arm() -> ArmDescription:
+    """The arm that comes with the stack, read once.
+
+    Raises:
+        ConfigError: As :func:`load_description`.
+    """
+    return load_description()
 
 
 def load_description(urdf_path: str | Path | None = None) -> ArmDescription:
