@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 
-from hierarchy_nodes.bench.arm_loop import Progress
 from hierarchy_nodes.bench.results import Measurement, Target, measurement
 from hierarchy_nodes.controller.diffusion.actions import SIZE, Normalisation
 from hierarchy_nodes.controller.diffusion.backend import DiffusionOptions
@@ -18,6 +18,10 @@ from hierarchy_nodes.controller.diffusion.policy import Policy
 from hierarchy_nodes.controller.diffusion.weights import PolicyConfig, default_path
 from hierarchy_nodes.planner.base import PlanRequest
 from hierarchy_nodes.types import Observation
+
+if TYPE_CHECKING:
+    # Needs rclpy, which timing a policy does not.
+    from hierarchy_nodes.bench.arm_loop import Progress
 
 THREADS = 1
 

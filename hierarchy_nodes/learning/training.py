@@ -193,7 +193,7 @@ class Trainer:
         channels = draw_channels(o.batch, self.config.channels, o.augmentation, random)
         batch = self._draw(channels[:, inputs.MASKS], random)
         count = o.batch * o.draws
-        levels = self.network.config.levels
+        levels = self.config.network.levels
         level = torch.randint(1, levels + 1, (count,), generator=random, device=self.device)
         shape = (count, HORIZON, actions.SIZE)
         noise = torch.randn(shape, generator=random, device=self.device)

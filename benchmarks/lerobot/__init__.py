@@ -1,0 +1,1 @@
+"""LeRobot's diffusion policy and ours: same observations, data, training time and episodes."""
