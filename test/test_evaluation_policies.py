@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,7 +23,8 @@ def test_settings_reach_every_episode_and_do_not_change_the_seeds():
     hard = episodes("basic", 4, 10, "hierarchical", latency=0.1, drop=("path",), plan="true")
     assert [(s.seed, s.family, s.axis) for s in plain] == [(s.seed, s.family, s.axis) for s in hard]
     assert {(s.latency, s.drop, s.plan) for s in hard} == {(0.1, ("path",), "true")}
-    assert all(s.correct for s in episodes("corrections", 3, 0))
+    assert all(s.correct and s.heard for s in episodes("corrections", 3, 0))
+    assert all(s.correct and not s.heard for s in episodes("unheard", 3, 0))
     with pytest.raises(UnknownNameError, match="masks"):
         episodes("basic", 1, 0, drop=("mask",))
 
@@ -138,6 +140,14 @@ def test_the_expert_obeys_an_override_and_still_finishes():
     assert 0.03 <= found.correction["asked"] <= 0.08
     assert found.jerk["inside"] > 0
     assert found.rejected == 0
+
+
+def test_what_nobody_hears_is_measured_all_the_same():
+    spec = EpisodeSpec(0, "place", "basic", 31, "expert", plan="true", correct=True)
+    spoken, unheard = run_episode(spec), run_episode(replace(spec, heard=False))
+    assert unheard.correction["direction"] == spoken.correction["direction"]
+    assert unheard.correction["asked"] == spoken.correction["asked"]
+    assert abs(unheard.correction["moved"] - spoken.correction["moved"]) > 0.01
 
 
 def test_a_perturbed_episode_with_a_moved_camera_and_late_chunks():

@@ -134,7 +134,7 @@ def _setting(a: argparse.Namespace) -> dict[str, Any]:
         simulated = [k for k in ("latency", "perturb", "drop", "camera_shift") if setting[k]]
         simulated += ["--plan true"] if plan == "true" else []
         simulated += ["controller_options"] if options else []
-        simulated += ["--suite corrections"] if a.suite == "corrections" else []
+        simulated += [f"--suite {a.suite}"] if a.suite in ("corrections", "unheard") else []
         if simulated or a.policy in PRIVILEGED:
             raise ConfigError(
                 f"--through-ros runs the real nodes: {', '.join(simulated) or a.policy} exists "

@@ -73,7 +73,7 @@ def run_episode(spec: EpisodeSpec) -> EpisodeResult:
             TruePlanner(cell, task) if spec.plan == "true" else None,
             backend,
         )
-        jerk, override = JerkMeter(CONTROL_PERIOD), Override(rng)
+        jerk, override = JerkMeter(CONTROL_PERIOD), Override(rng, spec.heard)
         stack.watchers.append(jerk)
         if spec.correct:
             stack.watchers.append(override)

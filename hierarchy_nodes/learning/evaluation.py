@@ -23,7 +23,7 @@ from hierarchy_nodes.learning.statistics import grouped, latency, machine, share
 
 # Kept for the final comparison; nothing of ours is trained, tuned or evaluated on them.
 RESERVED_SEED = 900_000
-SUITES = (*FAMILIES, "basic", "axes", "corrections")
+SUITES = (*FAMILIES, "basic", "axes", "corrections", "unheard")
 # Share of a commanded displacement that counts as obeying.
 OBEYED = 0.8
 PLANS = ("true", "planner")
@@ -41,6 +41,7 @@ class EpisodeSpec:
         drop: Channels out of `CHANNELS` that the controller does not get.
         camera_shift: The camera stands 20 cm and 20 degrees from its usual place.
         correct: A person overrides the task for a second, in a random direction.
+        heard: Whether the stack hears that person.
     """
 
     index: int
@@ -57,6 +58,7 @@ class EpisodeSpec:
     drop: tuple[str, ...] = ()
     camera_shift: bool = False
     correct: bool = False
+    heard: bool = True
 
 
 @dataclass
@@ -133,12 +135,14 @@ def episodes(
 
 def _episode(suite: str, index: int, seed: int, policy: str, more: dict[str, Any]) -> EpisodeSpec:
     family, axis = suite, "basic"
-    if suite in ("basic", "corrections"):
+    spoken = suite in ("corrections", "unheard")
+    if suite == "basic" or spoken:
         family = FAMILIES[index % len(FAMILIES)]
     elif suite == "axes":
         axis = AXES[index % len(AXES)]
         family = FAMILIES[index // len(AXES) % len(FAMILIES)]
-    more = more | {"correct": True} if suite == "corrections" else more
+    if spoken:
+        more = more | {"correct": True, "heard": suite == "corrections"}
     return EpisodeSpec(index, family, axis, seed, policy, **more)
 
 

@@ -27,11 +27,13 @@ class Override:
     """A watcher of an :class:`InProcessStack` that speaks once and measures.
 
     Attributes:
+        heard: Whether the stack hears it; what it does that way unasked is the least to beat.
         told: What was said, None before.
         farthest: How far the tool got along it while it was in force, metres.
     """
 
     rng: np.random.Generator
+    heard: bool = True
     told: LanguageMotion | None = None
     farthest: float = 0.0
     _at: float | None = None
@@ -56,7 +58,8 @@ class Override:
             if (end > _LOW).all() and (end < _HIGH).all():
                 self.told = stamped(motion, stack.time, "override")
                 self._from = tool
-                stack.correct(self.told)
+                if self.heard:
+                    stack.correct(self.told)
                 return
 
     def report(self) -> dict[str, Any]:
