@@ -11,7 +11,7 @@ import pytest
 from hierarchy_nodes.errors import ConfigError, UnknownNameError
 from hierarchy_nodes.planner.vlm import fuzz
 from hierarchy_nodes.planner.vlm.dialects import DIALECTS
-from hierarchy_nodes.planner.vlm.dialects.base import Task
+from hierarchy_nodes.planner.vlm.prompts import Task
 from hierarchy_nodes.planner.vlm.reply import ReplyError, Status
 from hierarchy_nodes.types import Gripper, Interaction, PathPoint, Prompt, Role
 
@@ -20,8 +20,11 @@ SIZE = (320, 240)
 NAMES = ("structured", "hamster", "peek", "gemini", "molmo", "waypoints")
 
 
+OWN = fuzz.all_dialects()
+
+
 def read(name, text, **more):
-    return DIALECTS.get(name)().read(text, SIZE, **more)
+    return OWN[name].read(text, SIZE, **more)
 
 
 def xy(reply):
@@ -436,8 +439,7 @@ def test_any_text_is_answered_soon(name, text):
 def test_damaged_replies():
     """The same as a million of `python -m hierarchy_nodes.planner.vlm.fuzz`, fewer of them."""
     rng = random.Random(7)
-    dialects = fuzz.all_dialects()
-    seen = {fuzz.one(dialects, rng) for _ in range(6000)}
+    seen = {fuzz.one(OWN, rng) for _ in range(6000)}
     assert seen == {(name, how) for name in NAMES for how in ("reply", "refused")}
 
 
@@ -452,7 +454,7 @@ def test_prompts_are_filled(name):
 
 def test_prompts_of_ones_own():
     hamster_class = DIALECTS.get("hamster")
-    assert hamster_class("Do $instruction for $$5.").fill(Task("x")) == "Do x for $5."
+    assert hamster_class("Do $instruction for $$5.").prompt.fill(Task("x")) == "Do x for $5."
     for wrong in ("Do it.", "Do $instruction and $nothing", "$instruction costs 5 $"):
         with pytest.raises(ConfigError, match="must contain"):
             hamster_class(wrong)

@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # What rosdep names otherwise, or does not know; the latter stand in requirements/runtime.txt.
 ROSDEP = {
     "cv2": "python3-opencv",
+    "httpx": "python3-httpx",
     "msgpack": "python3-msgpack",
     "mujoco": "python3-mujoco-pip",
     "numpy": "python3-numpy",

@@ -79,10 +79,16 @@ class PlannerBackend(ABC):
         """The present language motion of the plan being executed, if the backend has one."""
         return None
 
+    def cancel(self) -> None:  # noqa: B027 - backends that are fast need not
+        """Make a running `plan` or `verify` end soon, with any error; from another thread."""
+
 
 PLANNERS = Registry(
     "planner",
     "hierarchy_nodes.planner.base:PlannerBackend",
-    {"classical": "hierarchy_nodes.planner.classical:ClassicalPlanner"},
+    {
+        "classical": "hierarchy_nodes.planner.classical:ClassicalPlanner",
+        "openai": "hierarchy_nodes.planner.vlm.server:ServerPlanner",
+    },
     group="hierarchy.planners",
 )

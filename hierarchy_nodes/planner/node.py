@@ -54,6 +54,7 @@ class PlannerNode(HierarchyNode):
 
     def close(self) -> None:
         self.publish(empty_plan(self.now(), "planner ended"))
+        self._backend.cancel()
         self._worker.close()
         self._server.destroy()
 
@@ -63,6 +64,8 @@ class PlannerNode(HierarchyNode):
         self._plans.publish(conversions.plan_to_msg(plan))
 
     def ask(self, job: Job) -> None:
+        # What the backend may be at work on is not wanted any more.
+        self._backend.cancel()
         self._worker.submit(job)
 
     def _work(self, job: Job) -> None:

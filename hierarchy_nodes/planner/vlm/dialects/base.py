@@ -5,34 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
-from string import Template
 from typing import Any, ClassVar
 
-from hierarchy_nodes.errors import ConfigError
-from hierarchy_nodes.planner.vlm.reply import Reply, ReplyError, quoted
+from hierarchy_nodes.planner.vlm import prompts
+from hierarchy_nodes.planner.vlm.prompts import PromptText, Task
+from hierarchy_nodes.planner.vlm.reply import Reply, ReplyError
 from hierarchy_nodes.planner.vlm.scan import Reading, Scale, clean
 
 # Right and lower edge of the image in each way of counting; pixels: of the image as it was sent.
 COORDINATES: Mapping[str, float] = {"unit": 1.0, "percent": 100.0, "thousand": 1000.0}
 COORDINATE_CHOICES = ("dialect", *COORDINATES, "pixel")
 AXES_CHOICES = ("dialect", "xy", "yx")
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a prompt is filled from: ``$instruction`` and so on.
-
-    Attributes:
-        instruction: With the person's corrections.
-        target, goal: What is to be moved, and where to, in words; goal "" if there is none.
-        situation: What the robot knows: what it holds, that an attempt has failed.
-    """
-
-    instruction: str
-    target: str = ""
-    goal: str = ""
-    situation: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,30 +42,11 @@ class Dialect(ABC):
     tells_done: ClassVar[bool] = False
 
     def __init__(self, prompt: str = "") -> None:
-        self.prompt = Template(prompt or load_prompt(type(self).__name__.lower()))
-        try:
-            self.prompt.substitute(instruction="", target="", goal="", situation="")
-            whole = "$instruction" in self.prompt.template or "${instruction}" in prompt
-        except (KeyError, ValueError):
-            whole = False
-        if not whole:
-            raise ConfigError(
-                f"The prompt {quoted(self.prompt.template)} must contain $instruction, may contain "
-                "$target, $goal and $situation, and has to write a dollar sign as $$."
-            )
+        self.prompt = PromptText(prompt or prompts.own(type(self).__name__.lower()))
 
     def questions(self, task: Task) -> tuple[Question, ...]:
         """The requests for one plan, at least one."""
-        return (Question("plan", self.fill(task)),)
-
-    def fill(self, task: Task) -> str:
-        """The prompt for `task`."""
-        return self.prompt.safe_substitute(
-            instruction=task.instruction,
-            target=task.target,
-            goal=task.goal,
-            situation=task.situation,
-        )
+        return (Question("plan", self.prompt.fill(task)),)
 
     def read(
         self,
@@ -118,12 +82,3 @@ class Dialect(ABC):
     @abstractmethod
     def understand(self, text: str, reading: Reading, key: str) -> Reply:
         """As :meth:`read`, of a text of bounded length that is not blank."""
-
-
-def load_prompt(name: str) -> str:
-    """The text of ``dialects/<name>.txt``."""
-    found = resources.files(__package__).joinpath(f"{name}.txt")
-    try:
-        return found.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"The prompt '{name}.txt' cannot be read: {error}.") from error

@@ -7,8 +7,10 @@ Such a model points at what it is asked for, so the target and the goal are aske
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from hierarchy_nodes.planner.vlm.dialects.base import Dialect, Question, Task
+from hierarchy_nodes.planner.vlm.dialects.base import Dialect, Question
+from hierarchy_nodes.planner.vlm.prompts import Task
 from hierarchy_nodes.planner.vlm.reply import Reply, ReplyError, Status, quoted
 from hierarchy_nodes.planner.vlm.scan import Reading, number
 from hierarchy_nodes.types import Prompt, Role
@@ -34,7 +36,7 @@ class Molmo(Dialect):
     def questions(self, task: Task) -> tuple[Question, ...]:
         asked = [("target", task.target), ("goal", task.goal)]
         return tuple(
-            Question(key, self.prompt.safe_substitute(instruction=what, situation=task.situation))
+            Question(key, self.prompt.fill(replace(task, instruction=what)))
             for key, what in asked
             if what
         )

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from hierarchy_nodes.planner.vlm.dialects.base import Dialect, Question, Task
+from hierarchy_nodes.planner.vlm.dialects.base import Dialect, Question
 from hierarchy_nodes.planner.vlm.fields import choice_of, number_of, numbers_of, shown, text_of
 from hierarchy_nodes.planner.vlm.lenient_json import find
+from hierarchy_nodes.planner.vlm.prompts import Task
 from hierarchy_nodes.planner.vlm.reply import Reply, ReplyError, Status
 from hierarchy_nodes.planner.vlm.scan import Reading, gripper_event
 from hierarchy_nodes.types import Interaction, PathPoint, Prompt, Role
@@ -55,7 +56,7 @@ class Structured(Dialect):
     tells_done = True
 
     def questions(self, task: Task) -> tuple[Question, ...]:
-        return (Question("plan", self.fill(task), SCHEMA),)
+        return (Question("plan", self.prompt.fill(task), SCHEMA),)
 
     def understand(self, text: str, reading: Reading, key: str) -> Reply:
         found = find(text, lambda v: isinstance(v, dict) and not _KNOWN.isdisjoint(v))

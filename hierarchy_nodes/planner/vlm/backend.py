@@ -1,0 +1,225 @@
+"""The planner around a vision-language model, wherever that runs."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from dataclasses import replace
+
+from hierarchy_nodes.errors import ConfigError, ErrorCode, PlanningError
+from hierarchy_nodes.planner.base import PlannerBackend, PlanRequest
+from hierarchy_nodes.planner.checking import holds_something
+from hierarchy_nodes.planner.language import Instruction, describe, parse
+from hierarchy_nodes.planner.vlm.dialects import DIALECTS
+from hierarchy_nodes.planner.vlm.dialects.base import Dialect, Question
+from hierarchy_nodes.planner.vlm.grounding import ground
+from hierarchy_nodes.planner.vlm.model import Model, ModelError, Picture, Request, picture
+from hierarchy_nodes.planner.vlm.narration import Narration
+from hierarchy_nodes.planner.vlm.options import VlmOptions
+from hierarchy_nodes.planner.vlm.prompts import PromptText, Task, from_file, own
+from hierarchy_nodes.planner.vlm.record import Recorder, Replay
+from hierarchy_nodes.planner.vlm.reply import Reply, Status, quoted
+from hierarchy_nodes.planner.vlm.verdict import SCHEMA, read_verdict
+from hierarchy_nodes.types import (
+    Correction,
+    CorrectionKind,
+    LanguageMotion,
+    Observation,
+    Plan,
+    RgbdFrame,
+    RobotState,
+    Role,
+)
+
+LOG = logging.getLogger(__name__)
+REMEMBERED = 16
+VERDICT_TOKENS = 256
+
+
+class VlmPlanner(PlannerBackend):
+    """Asks, reads, grounds. Subclasses say who answers.
+
+    Args:
+        options: See `VlmOptions`.
+        model: Who answers; None with `options.replay`.
+    """
+
+    Options = VlmOptions
+    options: VlmOptions
+
+    def __init__(self, options: VlmOptions, model: Model | None) -> None:
+        super().__init__(options)
+        self.dialect: Dialect = DIALECTS.get(options.dialect)(
+            from_file(options.prompt_file) if options.prompt_file else ""
+        )
+        if options.replay:
+            model = Replay(options.replay)
+        if model is None:
+            raise ConfigError("A planner with a model needs a model, or 'replay'.")
+        self._model = Recorder(model, options.record) if options.record else model
+        self._more: OrderedDict[str, bool] = OrderedDict()
+        self._narration = Narration()
+        self._verify = PromptText(own("verify"))
+
+    # -- the executive's questions, to be answered at once --------------------------------------
+
+    def subtasks(self, instruction: str) -> tuple[str, ...]:
+        if not instruction.strip():
+            raise PlanningError(ErrorCode.INSTRUCTION_EMPTY, "The instruction is empty.")
+        try:
+            steps = parse(instruction)
+        except PlanningError:
+            # The model may understand what the grammar does not.
+            return (instruction,)
+        return tuple(str(step) for step in steps) if len(steps) > 1 else (instruction,)
+
+    def repeats(self, subtask: str) -> bool:
+        if not self.dialect.tells_done:
+            return False
+        step = _understood(subtask)
+        return self._more.get(subtask, False) or (step is not None and step.target.every)
+
+    def cancel(self) -> None:
+        self._model.cancel()
+
+    # -- slow -----------------------------------------------------------------------------------
+
+    def plan(self, request: PlanRequest) -> Plan:
+        step = _understood(request.instruction)
+        step = _corrected(step, request) if step is not None else None
+        image = self._picture(request.frame)
+        replies: list[Reply] = []
+        for question in self.dialect.questions(_task(request, step)):
+            reply = self._ask(question, image)
+            if reply.status == Status.NOT_FOUND and question.key == "goal" and step is None:
+                continue  # The words may name no goal.
+            replies.append(reply)
+            if reply.status != Status.PLAN:
+                break
+        reply = _joined(replies)
+        self._more[request.instruction] = reply.more
+        while len(self._more) > REMEMBERED:
+            self._more.popitem(last=False)
+        plan = ground(reply, request, step, self.options.grounding(), self._model.name)
+        self._narration.begin(plan, reply.motion, request)
+        return plan
+
+    def verify(self, plan: Plan, frame: RgbdFrame, robot: RobotState) -> bool | None:
+        if not (self.options.verify and self.dialect.talks):
+            return None
+        held = "something" if holds_something(robot) else "nothing"
+        task = Task(plan.subtask or plan.instruction, situation=f"The gripper holds {held} now.")
+        text = self._verify.fill(task)
+        request = Request("verify", text, self._picture(frame), VERDICT_TOKENS, schema=SCHEMA)
+        try:
+            answer = self._model.ask(request)
+        except ModelError as error:
+            LOG.warning("No verdict on plan '%s': %s", plan.plan_id, error)
+            return None
+        verdict = None if answer.broken_off else read_verdict(answer.text)
+        if verdict is None:
+            LOG.info("The model abstains on plan '%s': %s", plan.plan_id, quoted(answer.text, 200))
+        return verdict
+
+    def motion(self, observation: Observation) -> LanguageMotion | None:
+        return self._narration.motion(observation)
+
+    # -- parts ----------------------------------------------------------------------------------
+
+    def _picture(self, frame: RgbdFrame) -> Picture:
+        return picture(frame.color, self.options.image_size, self.options.jpeg_quality)
+
+    def _ask(self, question: Question, image: Picture) -> Reply:
+        options = self.options
+        answer = self._model.ask(
+            Request(
+                question.key,
+                question.text,
+                image,
+                options.max_tokens,
+                options.temperature,
+                question.schema,
+            )
+        )
+        size = image.width, image.height
+        reply = self.dialect.read(
+            answer.text, size, question.key, options.coordinates, options.axes
+        )
+        if answer.broken_off and not reply.truncated:
+            # Whole by its form, but the model had more to say.
+            reply = replace(reply, notes=(*reply.notes, "the limit of tokens ended the reply"))
+        if reply.notes:
+            LOG.warning("Reply of %s mended: %s", self._model.name, "; ".join(reply.notes))
+        return reply
+
+
+def _understood(instruction: str) -> Instruction | None:
+    """The first step as the grammar reads it; None if it does not."""
+    try:
+        return parse(instruction)[0]
+    except PlanningError:
+        return None
+
+
+def _corrected(step: Instruction, request: PlanRequest) -> Instruction:
+    """`step` after the corrections of target and goal that the grammar understands."""
+    for correction in _retargets(request):
+        try:
+            new = describe(correction.phrase)
+        except PlanningError:
+            continue
+        if correction.role == Role.GOAL and step.goal is not None:
+            step = replace(step, goal=step.goal.changed_by(new))
+        else:
+            step = replace(step, target=step.target.changed_by(new))
+    return step
+
+
+def _retargets(request: PlanRequest) -> list[Correction]:
+    kind = CorrectionKind.RETARGET
+    return [c for c in request.corrections if c.kind == kind and c.accepted and c.phrase]
+
+
+def _task(request: PlanRequest, step: Instruction | None) -> Task:
+    """What the prompts are filled from."""
+    words = request.instruction.strip().rstrip(".")
+    for correction in _retargets(request):
+        role = "goal" if correction.role == Role.GOAL else "thing"
+        words += f'. Then the person corrected the {role}: "{correction.phrase.strip()}"'
+    if step is None:
+        target = f"the thing that a robot has to take or touch first to do this: {words}"
+        goal = f"the place where that thing has to end up, if this names one: {words}"
+    else:
+        target = str(step.target)
+        goal = _goal_words(step)
+    facts = []
+    if request.holding:
+        facts.append("The gripper is closed and holds something.")
+    if request.attempt > 1:
+        facts.append(f"This is attempt {request.attempt}: what was tried before did not succeed.")
+    return Task(words, target, goal, " ".join(facts))
+
+
+def _goal_words(step: Instruction) -> str:
+    if step.goal is None or step.goal.shape == "table":
+        return ""
+    if step.relation in ("on", "in", "to"):
+        return str(step.goal)
+    joint = {"left": "to the left of", "right": "to the right of", "front": "in front of"}
+    relation = joint.get(step.relation, step.relation)
+    return f"the free spot on the table directly {relation} {step.goal}"
+
+
+def _joined(replies: list[Reply]) -> Reply:
+    """One reply from the answers to several questions; the first that is no plan ends it."""
+    last = replies[-1]
+    if len(replies) == 1 or last.status != Status.PLAN:
+        return last
+    return replace(
+        last,
+        path=tuple(p for r in replies for p in r.path),
+        prompts=tuple(p for r in replies for p in r.prompts),
+        areas=tuple(a for r in replies for a in r.areas),
+        truncated=any(r.truncated for r in replies),
+        notes=tuple(n for r in replies for n in r.notes),
+    )
