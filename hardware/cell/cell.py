@@ -13,7 +13,7 @@ from hardware.base import ArmState, JointCommand
 from hardware.cell.build import DAMPING, STIFFNESS, TIMESTEP, build
 from hardware.cell.eye import Eye
 from hardware.cell.limits import limited
-from hardware.cell.scene import DRAWER_TRAVEL, FIXED, SceneSpec
+from hardware.cell.scene import CAMERAS, DRAWER_TRAVEL, FIXED, SceneSpec
 from hierarchy_nodes.arm.description import load_arm
 from hierarchy_nodes.errors import UnknownNameError
 from hierarchy_nodes.types import Array, Pose, RgbdFrame
@@ -45,6 +45,7 @@ class Cell:
         scene: What it was built from.
         model, data: MuJoCo's; for the referee and tests.
         capabilities: Of the arm's controller.
+        camera_poses: Of the optical frames, base frame.
         peaks: Largest displacement so far of each sliding joint (buttons, drawers), metres.
     """
 
@@ -77,7 +78,7 @@ class Cell:
         )
         self._lead = (DAMPING / STIFFNESS).tolist()
         self._eye: Eye | None = None
-        self._moved_cameras: dict[str, Pose] = {}
+        self.camera_poses = dict(CAMERAS)
         self._sliders = {
             self.model.joint(i).name: int(self.model.jnt_qposadr[i])
             for i in range(self.model.njnt)
@@ -184,9 +185,7 @@ class Cell:
         rotation = quaternions.quat2mat(pose.quaternion) @ np.diag([1.0, -1.0, -1.0])
         camera = self.model.camera(name)
         camera.pos[:], camera.quat[:] = pose.position, quaternions.mat2quat(rotation)
-        self._moved_cameras[name] = pose
-        if self._eye is not None:
-            self._eye.poses[name] = pose
+        self.camera_poses[name] = pose
 
     def step(self, seconds: float) -> None:
         """Move time on by (the nearest number of physics steps to) `seconds`."""
@@ -237,8 +236,7 @@ class Cell:
     def capture(self, camera: str = "front") -> RgbdFrame:
         """What `camera` sees now; call it from one thread only."""
         if self._eye is None:
-            self._eye = Eye(self.model, *self._size)
-            self._eye.poses.update(self._moved_cameras)
+            self._eye = Eye(self.model, *self._size, self.camera_poses)
         return self._eye.capture(self.data.qpos, self.time, camera)
 
     def close(self) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import mujoco
 import numpy as np
 
-from hardware.cell.scene import CAMERAS, FIELD_OF_VIEW, FRAME_IDS
+from hardware.cell.scene import FIELD_OF_VIEW, FRAME_IDS
 from hierarchy_nodes.errors import DriverError, UnknownNameError
 from hierarchy_nodes.types import Array, CameraIntrinsics, Pose, RgbdFrame
 
@@ -38,16 +39,20 @@ class Eye:
     It works on a state of its own, so that physics need not wait for a picture. Colour and depth
     come out of one rendering pass, which mujoco.Renderer would do twice.
 
-    Attributes:
-        poses: Of the optical frames, base frame, as told with each image.
+    Args:
+        model: Of the cell.
+        width, height: Of the images, pixels.
+        poses: Of the optical frames by camera, base frame, as told with each image; who moves a
+            camera changes them.
 
     Raises:
         DriverError: Off-screen rendering does not work here.
     """
 
-    def __init__(self, model: mujoco.MjModel, width: int, height: int) -> None:
-        self._model = model
-        self.poses: dict[str, Pose] = dict(CAMERAS)
+    def __init__(
+        self, model: mujoco.MjModel, width: int, height: int, poses: Mapping[str, Pose]
+    ) -> None:
+        self._model, self._poses = model, poses
         self._data = mujoco.MjData(model)
         self._intrinsics = intrinsics(width, height)
         self._rectangle = mujoco.MjrRect(0, 0, width, height)
@@ -103,7 +108,7 @@ class Eye:
             np.ascontiguousarray(np.flipud(color)),
             self._metres(buffer),
             self._intrinsics,
-            self.poses[camera],
+            self._poses[camera],
         )
 
     def _metres(self, buffer: np.ndarray) -> np.ndarray:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import mujoco
 import numpy as np
 
 from hardware.cell.build import TABLE_HALF, TABLE_MIDDLE
 from hardware.cell.cell import Cell
-from hardware.cell.scene import BUTTON_TRAVEL, DRAWER_TRAVEL
+from hardware.cell.scene import DRAWER_TRAVEL
 from hardware.cell.tasks import TaskSpec
+from hardware.cell.truth import Truth
 from hierarchy_nodes.errors import UnknownNameError
-from hierarchy_nodes.types import Array
 
 PUSH_DISTANCE = 0.08  # metres
 REST_SPEED, REST_TURN = 0.02, 0.3  # m/s, rad/s
@@ -37,10 +36,10 @@ class Referee:
     """
 
     def __init__(self, cell: Cell, task: TaskSpec) -> None:
-        self._cell, self.task = cell, task
+        self._truth, self._scene, self.task = Truth(cell), cell.scene, task
         self._target = cell.scene.object(task.target)
         self._goal = cell.scene.object(task.goal) if task.goal else None
-        self._start = self._position(task.target)
+        self._start = self._truth.position(task.target)
         judges = {
             "place": self._placed,
             "stack": self._stacked,
@@ -61,44 +60,19 @@ class Referee:
 
     # -- facts --------------------------------------------------------------------------------
 
-    def _position(self, name: str) -> Array:
-        return np.array(self._cell.data.body(name).xpos)
-
-    def _tilt(self, name: str) -> float:
-        """Angle in radians between the object's z axis and the vertical."""
-        return math.acos(min(1.0, max(-1.0, float(self._cell.data.body(name).xmat[8]))))
-
-    def _touching(self, name: str) -> set[str]:
-        """Names of the bodies in contact with the object."""
-        model, data = self._cell.model, self._cell.data
-        own = model.body(name).id
-        found = set()
-        for contact in data.contact[: data.ncon]:
-            first, second = (int(model.geom_bodyid[g]) for g in contact.geom)
-            if own in (first, second) and contact.dist < 0.001:
-                found.add(model.body(second if first == own else first).name)
-        return found
-
     def _unsettled(self) -> str:
         """Why the target is not yet let go of and at rest, or an empty string."""
         name = self.task.target
-        off = np.abs(self._position(name)[:2] - TABLE_MIDDLE) - TABLE_HALF
+        off = np.abs(self._truth.position(name)[:2] - TABLE_MIDDLE) - TABLE_HALF
         if (off > 0).any():
             return f"{name} fell off the table"
-        held = self._touching(name) & {"finger_left", "finger_right", "hand"}
+        held = self._truth.touching(name) & {"finger_left", "finger_right", "hand"}
         if held:
             return f"{name} still touches the gripper ({', '.join(sorted(held))})"
-        velocity = np.zeros(6)
-        body = self._cell.model.body(name).id
-        mujoco.mj_objectVelocity(
-            self._cell.model, self._cell.data, mujoco.mjtObj.mjOBJ_BODY, body, velocity, 0
-        )
-        if np.linalg.norm(velocity[3:]) > REST_SPEED or np.linalg.norm(velocity[:3]) > REST_TURN:
+        speed, turn = self._truth.velocity(name)
+        if np.linalg.norm(speed) > REST_SPEED or np.linalg.norm(turn) > REST_TURN:
             return f"{name} is still moving"
         return ""
-
-    def _slide(self, joint: str) -> float:
-        return float(self._cell.data.joint(joint).qpos[0])
 
     # -- judges: each says what is missing, or nothing ------------------------------------------
 
@@ -106,7 +80,7 @@ class Referee:
         target, goal = self._target, self._goal
         if goal is None:
             return "the task has no goal"
-        here, there = self._position(target.name), self._position(goal.name)
+        here, there = self._truth.position(target.name), self._truth.position(goal.name)
         away = float(np.hypot(*(here - there)[:2]))
         if away > goal.size[0] / 2:
             return f"{target.name} is {away * 100:.0f} cm from the middle of {goal.name}"
@@ -114,9 +88,9 @@ class Referee:
         highest = floor + goal.size[2] + max(target.size)
         if here[2] > highest:
             return f"{target.name} is above {goal.name}, not {self.task.relation} it"
-        if self._tilt(goal.name) > UPRIGHT:
+        if self._truth.tilt(goal.name) > UPRIGHT:
             return f"{goal.name} is tipped over"
-        if goal.shape != "zone" and goal.name not in self._touching(target.name):
+        if goal.shape != "zone" and goal.name not in self._truth.touching(target.name):
             return f"{target.name} does not rest {self.task.relation} {goal.name}"
         return self._unsettled()
 
@@ -124,21 +98,21 @@ class Referee:
         target, goal = self._target, self._goal
         if goal is None:
             return "the task has no goal"
-        here, there = self._position(target.name), self._position(goal.name)
+        here, there = self._truth.position(target.name), self._truth.position(goal.name)
         away = float(np.hypot(*(here - there)[:2]))
         if away > goal.size[0] / 2 or here[2] - there[2] < goal.size[2] / 2:
             return f"{target.name} is not on top of {goal.name}"
-        if goal.name not in self._touching(target.name):
+        if goal.name not in self._truth.touching(target.name):
             return f"{target.name} does not rest on {goal.name}"
-        if "world" in self._touching(target.name) or here[2] < goal.size[2]:
+        if "world" in self._truth.touching(target.name) or here[2] < goal.size[2]:
             return f"{target.name} leans on {goal.name}"
         return self._unsettled()
 
     def _pushed(self) -> str:
         name = self.task.target
-        here = self._position(name)
+        here = self._truth.position(name)
         if self._goal is not None:
-            away = float(np.hypot(*(here - self._position(self._goal.name))[:2]))
+            away = float(np.hypot(*(here - self._truth.position(self._goal.name))[:2]))
             if away > self._goal.size[0] / 2:
                 return f"{name} is {away * 100:.0f} cm from the middle of {self._goal.name}"
             return self._unsettled()
@@ -153,8 +127,8 @@ class Referee:
 
     def _pressed(self) -> str:
         depth = {
-            thing.name: self._cell.peaks[f"{thing.name}_cap"] / BUTTON_TRAVEL
-            for thing in self._cell.scene.objects
+            thing.name: self._truth.pressed(thing.name)
+            for thing in self._scene.objects
             if thing.shape == "button"
         }
         wrong = [n for n, d in depth.items() if n != self.task.target and d > PRESSED]
@@ -165,11 +139,11 @@ class Referee:
         return ""
 
     def _opening(self, name: str) -> float:
-        return self._slide(f"{name}_slide") / DRAWER_TRAVEL
+        return self._truth.opening(name) / DRAWER_TRAVEL
 
     def _disturbed(self) -> str:
         """Another drawer that was moved, which is what a wrong pick looks like."""
-        for thing in self._cell.scene.objects:
+        for thing in self._scene.objects:
             if thing.shape == "drawer" and thing.name != self.task.target:
                 moved = abs(self._opening(thing.name) - thing.opening)
                 if moved > 0.3:
@@ -192,12 +166,12 @@ class Referee:
         name = self.task.target
         others = [
             t.name
-            for t in self._cell.scene.objects
-            if t.shape == "bottle" and t.name != name and self._tilt(t.name) > KNOCKED
+            for t in self._scene.objects
+            if t.shape == "bottle" and t.name != name and self._truth.tilt(t.name) > KNOCKED
         ]
         if others:
             return f"{', '.join(others)} was knocked over, not {name}"
-        tilt = self._tilt(name)
+        tilt = self._truth.tilt(name)
         if tilt < KNOCKED:
             return f"{name} is tilted by {math.degrees(tilt):.0f} degrees"
         return ""

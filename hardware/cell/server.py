@@ -175,7 +175,8 @@ class CellServer:
             if cell is not seen:
                 if eye is not None:
                     eye.close()
-                eye, seen = Eye(cell.model, self.options.width, self.options.height), cell
+                size = (self.options.width, self.options.height)
+                eye, seen = Eye(cell.model, *size, cell.camera_poses), cell
             # Only now: making an eye takes long enough for a state to grow old.
             with self._lock:
                 qpos, stamp = cell.qpos(), time.time()
