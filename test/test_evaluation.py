@@ -28,6 +28,11 @@ def test_basic_takes_all_families_and_axes_all_axes_in_equal_parts():
     for axis in evaluation.AXES:
         assert sum(s.axis == axis for s in axes) == 7
         assert {s.family for s in axes if s.axis == axis} == set(evaluation.FAMILIES)
+    some = episodes("axes", 14, 0, axes=("spatial", "multiple"))
+    assert [s.axis for s in some] == ["spatial", "multiple"] * 7
+    assert {s.family for s in some if s.axis == "multiple"} == set(evaluation.FAMILIES)
+    with pytest.raises(UnknownNameError, match="spatial"):
+        episodes("axes", 2, 0, axes=("spacial",))
 
 
 @pytest.mark.parametrize(("seed", "count"), [(900_000, 1), (899_999, 2), (1_000_000, 5)])

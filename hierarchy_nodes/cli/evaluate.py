@@ -13,11 +13,15 @@ import yaml
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from hardware.cell.tasks import AXES
     from hierarchy_nodes.controller.diffusion.features import CHANNELS
     from hierarchy_nodes.learning.evaluation import PLANS, SUITES
     from hierarchy_nodes.learning.policies import POLICIES
 
     parser.add_argument("--suite", default="place", choices=SUITES, help="which tasks")
+    parser.add_argument(
+        "--axes", nargs="+", default=AXES, choices=AXES, help="of the suite axes (default: all)"
+    )
     parser.add_argument("--policy", default="classical", choices=tuple(POLICIES), help="who acts")
     parser.add_argument(
         "--plan",
@@ -83,7 +87,9 @@ def run(arguments: argparse.Namespace) -> int:
     if a.compare:
         return _compare(a)
     setting = _setting(a)
-    specs = evaluation.episodes(a.suite, a.episodes, a.seed, a.policy, a.final, **setting)
+    specs = evaluation.episodes(
+        a.suite, a.episodes, a.seed, a.policy, a.final, tuple(a.axes), **setting
+    )
     begin = time.perf_counter()
     if a.through_ros:
         from hierarchy_nodes.learning.through_ros import RosRunner

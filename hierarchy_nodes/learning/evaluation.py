@@ -105,14 +105,16 @@ def episodes(
     seed: int,
     policy: str = "classical",
     final: bool = False,
+    axes: tuple[str, ...] = AXES,
     **more: Any,
 ) -> list[EpisodeSpec]:
     """The episodes of a suite: episode i has seed ``seed + i``, whatever the policy.
 
-    `more` are further fields of :class:`EpisodeSpec`, the same for all.
+    `axes` are taken in turn by the suite of that name; `more` are further fields of
+    :class:`EpisodeSpec`, the same for all.
 
     Raises:
-        UnknownNameError: No such suite or policy.
+        UnknownNameError: No such suite, policy or axis.
         ConfigError: No episodes, or seeds in the reserved range without `final`.
     """
     if suite not in SUITES:
@@ -130,17 +132,22 @@ def episodes(
     for channel in more.get("drop", ()):
         if channel not in CHANNELS:
             raise UnknownNameError("channel", channel, CHANNELS)
-    return [_episode(suite, i, seed + i, policy, more) for i in range(count)]
+    for axis in axes:
+        if axis not in AXES:
+            raise UnknownNameError("axis", axis, AXES)
+    return [_episode(suite, i, seed + i, policy, axes, more) for i in range(count)]
 
 
-def _episode(suite: str, index: int, seed: int, policy: str, more: dict[str, Any]) -> EpisodeSpec:
+def _episode(
+    suite: str, index: int, seed: int, policy: str, axes: tuple[str, ...], more: dict[str, Any]
+) -> EpisodeSpec:
     family, axis = suite, "basic"
     spoken = suite in ("corrections", "unheard")
     if suite == "basic" or spoken:
         family = FAMILIES[index % len(FAMILIES)]
     elif suite == "axes":
-        axis = AXES[index % len(AXES)]
-        family = FAMILIES[index // len(AXES) % len(FAMILIES)]
+        axis = axes[index % len(axes)]
+        family = FAMILIES[index // len(axes) % len(FAMILIES)]
     if spoken:
         more = more | {"correct": True, "heard": suite == "corrections"}
     return EpisodeSpec(index, family, axis, seed, policy, **more)

@@ -1,0 +1,87 @@
+"""The figures of ``benchmarks/controller/run`` as Markdown: ``python -m ... FOLDER``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hierarchy_nodes.learning.comparison import compare
+
+NAMES = {
+    "families": "all families",
+    "path_only": "path only, no masks",
+    "masks_only": "masks only, no path",
+    "words_only": "words and corrections only",
+    "camera": "camera 20 cm, 20 degrees away",
+    "axes": "hierarchical, four new axes",
+    "axes_flat": "flat, four new axes",
+    "full": "100 full steps",
+    **{f"late_{ms}": f"{ms} ms later" for ms in (50, 100, 200)},
+    **{f"late_{ms}_free": f"{ms} ms later, without prefix" for ms in (50, 100, 200)},
+}
+# Which run each of these is compared with, episode by episode.
+BESIDE = {"axes_flat": "axes"}
+
+
+def main(folder: Path) -> None:
+    """Print what `folder` has."""
+    runs = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    print("\n".join(report(folder, runs)))
+
+
+def report(folder: Path, runs: dict[str, Any]) -> Iterator[str]:
+    """Lines of Markdown; parts that were not run are left out."""
+    if "families" in runs:
+        yield from _groups("family", runs["families"]["per_family"])
+    for name in ("axes", "axes_flat"):
+        if name in runs:
+            yield from _groups(NAMES[name], runs[name]["per_axis"])
+    yield "| what | success | the same episodes | difference | p | jerk, border : inside |"
+    yield "|---|---|---|---|---|---|"
+    for name, title in NAMES.items():
+        if name in runs:
+            yield f"| {title} | {_share(runs[name])} | {_beside(folder, name, runs)} |"
+    yield ""
+    for name in ("corrections", "unheard"):
+        if name in runs:
+            found = runs[name]["corrections"]
+            yield (
+                f"- {name}: went that way {_share(found['obeyed'])}; "
+                f"then done {_share(found['success_after'])}"
+            )
+    for found in runs.get("bench", {}).get("measurements", []):
+        yield f"- {found['name']}: p50 {found['p50']:.1f}, p99 {found['p99']:.1f} ms, n {found['n']}"
+
+
+def _groups(title: str, groups: dict[str, Any]) -> Iterator[str]:
+    yield f"| {title} | success |"
+    yield "|---|---|"
+    for name, found in groups.items():
+        yield f"| {name} | {_share(found)} |"
+    yield ""
+
+
+def _share(found: dict[str, Any]) -> str:
+    low, high = found["interval"]
+    return (
+        f"{found['successes']}/{found['episodes']} = {found['success_rate']:.1%} "
+        f"[{low:.1%}, {high:.1%}]"
+    )
+
+
+def _beside(folder: Path, name: str, runs: dict[str, Any]) -> str:
+    jerk = runs[name].get("jerk")
+    ratio = f"{jerk['border_over_inside']:.2f}" if jerk else ""
+    other = BESIDE.get(name, "families")
+    if other == name or other not in runs or (other == "families" and name == "axes"):
+        return f" | | | {ratio}"
+    pair = compare(folder / f"{name}.json", folder / f"{other}.json")
+    rate = f"{pair['second_result']['success_rate']:.1%}, n {pair['episodes']}"
+    return f"{rate} | {pair['difference']:+.1%} | {pair['p']:.2g} | {ratio}"
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
