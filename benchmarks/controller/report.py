@@ -24,6 +24,7 @@ NAMES = {
 }
 # Which run each of these is compared with, episode by episode.
 BESIDE = {"axes_flat": "axes"}
+_TIMES = ("n", "p50", "p99")
 
 
 def main(folder: Path) -> None:
@@ -53,7 +54,7 @@ def report(folder: Path, runs: dict[str, Any]) -> Iterator[str]:
                 f"then done {_share(found['success_after'])}"
             )
     for found in runs.get("bench", {}).get("measurements", []):
-        yield f"- {found['name']}: p50 {found['p50']:.1f}, p99 {found['p99']:.1f} ms, n {found['n']}"
+        yield f"- {found['name']}: " + ", ".join(f"{k} {found[k]:.4g}" for k in _TIMES) + " ms"
 
 
 def _groups(title: str, groups: dict[str, Any]) -> Iterator[str]:
