@@ -110,3 +110,20 @@ def yaw_of(quaternion: Array) -> float:
     """Rotation about the base z axis of the tool's x axis, radians."""
     x_axis = quaternions.quat2mat(quaternion)[:, 0]
     return float(np.arctan2(x_axis[1], x_axis[0]))
+
+
+def beside_segment(point: Array, start: Array, end: Array) -> tuple[float, float]:
+    """Distance of a point ``(D,)`` from a segment, and the share of the segment behind it.
+
+    The share, in [0, 1], ends where the segment is nearest to `point`.
+    """
+    way, off = end - start, point - start
+    length = float(way @ way)
+    share = min(max(float(off @ way) / length, 0.0), 1.0) if length > 1e-12 else 0.0
+    rest = off - share * way
+    return math.sqrt(float(rest @ rest)), share
+
+
+def segment_distance(point: Array, start: Array, end: Array) -> float:
+    """Distance of a point ``(D,)`` from the segment `start` to `end`."""
+    return beside_segment(point, start, end)[0]

@@ -97,3 +97,18 @@ def test_point_cloud_agrees_with_rays():
     expected = frame.camera_pose.position + float(frame.depth[row, column]) * ray
     assert np.allclose(cloud[row, column], expected)
     assert abs(cloud[row, column, 2]) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("point", "distance", "share"),
+    [((1.0, 2.0), 2.0, 0.25), ((-3.0, 4.0), 5.0, 0.0), ((7.0, 4.0), 5.0, 1.0)],
+)
+def test_distance_from_a_segment_and_the_share_behind(point, distance, share):
+    ends = np.zeros(2), np.array([4.0, 0.0])
+    assert geometry.beside_segment(np.array(point), *ends) == pytest.approx((distance, share))
+    assert geometry.segment_distance(np.array(point), *ends) == pytest.approx(distance)
+
+
+def test_a_segment_without_length_is_a_point():
+    spot = np.ones(3)
+    assert geometry.beside_segment(np.array([1.0, 1.0, 3.0]), spot, spot) == (2.0, 0.0)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
-from hierarchy_nodes.geometry import angle_between, top_down, yaw_of
+from hierarchy_nodes.geometry import angle_between, segment_distance, top_down, yaw_of
 from hierarchy_nodes.learning.legs import Leg
 from hierarchy_nodes.learning.skill import (
     ANGLE,
@@ -22,7 +23,7 @@ from hierarchy_nodes.learning.skill import (
     middle_yaw,
 )
 from hierarchy_nodes.learning.world import KNOB_TIP, World
-from hierarchy_nodes.planner.routes import FINGER, segment_distance
+from hierarchy_nodes.planner.routes import FINGER
 from hierarchy_nodes.types import Array, Interaction, Pose
 
 
@@ -177,13 +178,8 @@ class Press(Stroke):
             return Decision([down, *rest], "press")
         if aside < 0.02 and high and not shut:
             wait = (grip - SHUT) / FINGER_RATE
-            return Decision([_waiting(over, wait), down, *rest], "approach")
+            return Decision([replace(over, stop=True, wait=wait), down, *rest], "approach")
         return Decision([*approach(tool, over, 0.0, top), down, *rest], "approach")
-
-
-def _waiting(leg: Leg, wait: float) -> Leg:
-    """`leg` with a stop of `wait` seconds at its end."""
-    return Leg(leg.pose, leg.grip, leg.speed, leg.slow, True, wait, leg.event, leg.key)
 
 
 class CloseDrawer(Stroke):

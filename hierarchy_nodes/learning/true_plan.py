@@ -18,14 +18,14 @@ from hardware.cell.cell import Cell
 from hardware.cell.referee import Referee
 from hardware.cell.scene import COLORS, ObjectSpec
 from hardware.cell.tasks import TaskSpec
-from hierarchy_nodes.geometry import point_cloud, project
+from hierarchy_nodes.geometry import point_cloud, project, segment_distance
 from hierarchy_nodes.learning.skills import SKILLS
 from hierarchy_nodes.learning.world import World
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.planner.base import PlannerBackend, PlanRequest
 from hierarchy_nodes.planner.drawing import AVOID_DISTANCE, AVOID_MOST, draw_path
 from hierarchy_nodes.planner.motions import MotionNamer
-from hierarchy_nodes.planner.routes import Way, segment_distance
+from hierarchy_nodes.planner.routes import Way
 from hierarchy_nodes.types import (
     Array,
     Gripper,

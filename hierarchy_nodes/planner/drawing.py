@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from hierarchy_nodes.geometry import project
+from hierarchy_nodes.geometry import project, segment_distance
 from hierarchy_nodes.planner.naming import Thing
-from hierarchy_nodes.planner.routes import Way, segment_distance
+from hierarchy_nodes.planner.routes import Way
 from hierarchy_nodes.types import Array, Gripper, PathPoint, Prompt, RgbdFrame, Role
 
 AVOID_DISTANCE, AVOID_MOST = 0.10, 4

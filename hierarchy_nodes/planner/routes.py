@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hierarchy_nodes.geometry import segment_distance
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.planner.naming import Thing
 from hierarchy_nodes.planner.parts import board
@@ -189,14 +190,6 @@ def knock_direction(thing: Thing, others: Sequence[Thing], tool: Array) -> Array
         if score > best_score:
             best, best_score = direction, score
     return best
-
-
-def segment_distance(point: Array, start: Array, end: Array) -> float:
-    """Distance of a 2D point from a 2D segment, metres."""
-    way = end - start
-    length = float(way @ way)
-    share = 0.0 if length < 1e-12 else float(np.clip((point - start) @ way / length, 0, 1))
-    return float(np.linalg.norm(point - start - share * way))
 
 
 @dataclass(frozen=True)

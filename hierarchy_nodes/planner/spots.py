@@ -8,10 +8,11 @@ from itertools import pairwise
 import numpy as np
 
 from hierarchy_nodes.errors import ErrorCode, PlanningError
+from hierarchy_nodes.geometry import segment_distance
 from hierarchy_nodes.planner.checking import HOLLOW, Memory
 from hierarchy_nodes.planner.language import Instruction
 from hierarchy_nodes.planner.naming import Thing
-from hierarchy_nodes.planner.routes import RouteOptions, Way, half_extent, segment_distance
+from hierarchy_nodes.planner.routes import RouteOptions, Way, half_extent
 from hierarchy_nodes.types import Array, Gripper
 
 DIRECTIONS = {

@@ -11,7 +11,7 @@ from transforms3d import quaternions
 from hierarchy_nodes.controller.diffusion.history import Done, History
 from hierarchy_nodes.controller.diffusion.points import sample_points
 from hierarchy_nodes.controller.diffusion.remaining import CorrectionAccount, Remaining
-from hierarchy_nodes.geometry import IDENTITY, project
+from hierarchy_nodes.geometry import IDENTITY, project, segment_distance
 from hierarchy_nodes.types import (
     Array,
     Gripper,
@@ -270,21 +270,16 @@ def cut_rays(pixels: Array, camera: Array) -> Array:
 
 def shorten(path: tuple[PathPoint, ...], most: int) -> tuple[PathPoint, ...]:
     """`path` with at most `most` points: the straightest ones go first, gripper events last."""
-    kept = list(path)
+    points = [np.array([p.x, p.y]) for p in path]
+    kept = list(range(len(path)))
     while len(kept) > most:
-        inner = range(1, len(kept) - 1)
-        costs = [_bend(*kept[i - 1 : i + 2]) + (kept[i].gripper != Gripper.KEEP) for i in inner]
+        costs = [
+            segment_distance(points[k], points[before], points[after])
+            + (path[k].gripper != Gripper.KEEP)
+            for before, k, after in zip(kept, kept[1:], kept[2:], strict=False)
+        ]
         del kept[1 + int(np.argmin(costs))]
-    return tuple(kept)
-
-
-def _bend(before: PathPoint, point: PathPoint, after: PathPoint) -> float:
-    """Distance of a point from the line between its neighbours, in image units."""
-    way = np.array([after.x - before.x, after.y - before.y])
-    off = np.array([point.x - before.x, point.y - before.y])
-    length = float(way @ way)
-    share = float(np.clip(off @ way / length, 0.0, 1.0)) if length > 1e-12 else 0.0
-    return float(np.linalg.norm(off - share * way))
+    return tuple(path[k] for k in kept)
 
 
 def _motion(remaining: Remaining | None) -> dict[str, NDArray]:

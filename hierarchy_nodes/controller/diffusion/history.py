@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hierarchy_nodes.geometry import beside_segment
 from hierarchy_nodes.types import Array, Gripper, PathPoint, Role, Segments
 
 # A point counts as passed when the tool's image comes this near, in image units.
@@ -87,14 +88,6 @@ class History:
         if not 0 < k < len(points) - 1:
             return k == 0
         # Cut the corner: clearly nearer to the way after the point, and well along it.
-        before, _ = _beside(image, points[k - 1], points[k])
-        after, share = _beside(image, points[k], points[k + 1])
+        before, _ = beside_segment(image, points[k - 1], points[k])
+        after, share = beside_segment(image, points[k], points[k + 1])
         return after < before - PASSED_NEAR and share > 0.2
-
-
-def _beside(point: Array, start: Array, end: Array) -> tuple[float, float]:
-    """Distance of a point from a line between two others, and the share of it behind."""
-    way = end - start
-    length = float(way @ way)
-    share = float(np.clip((point - start) @ way / length, 0.0, 1.0)) if length > 1e-12 else 0.0
-    return float(np.linalg.norm(point - start - share * way)), share
