@@ -41,6 +41,7 @@ setup(
     extras_require={
         "realsense": ["pyrealsense2>=2.55"],
         "learning": ["torch>=2.4", "safetensors>=0.4"],
+        "transformers": ["transformers>=4.57", "torch>=2.4", "pillow"],
         "sam2": ["sam2>=1.1", "torch>=2.4", "hydra-core", "iopath"],
     },
     entry_points={

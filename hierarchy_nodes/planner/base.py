@@ -89,6 +89,7 @@ PLANNERS = Registry(
     {
         "classical": "hierarchy_nodes.planner.classical:ClassicalPlanner",
         "openai": "hierarchy_nodes.planner.vlm.server:ServerPlanner",
+        "transformers": "hierarchy_nodes.planner.vlm.local:LocalPlanner",
     },
     group="hierarchy.planners",
 )
