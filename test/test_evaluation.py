@@ -10,6 +10,7 @@ import pytest
 
 from hierarchy_nodes.cli.main import main
 from hierarchy_nodes.errors import ConfigError, UnknownNameError
+from hierarchy_nodes.files import write_json
 from hierarchy_nodes.learning import evaluation
 from hierarchy_nodes.learning.evaluation import EpisodeResult, EpisodeSpec, episodes
 from hierarchy_nodes.learning.statistics import grouped, latency, share
@@ -82,7 +83,7 @@ def test_summary_has_every_figure(tmp_path):
     ]
     summary = evaluation.summarise(results, suite="place", policy="classical", seed=100)
     path = tmp_path / "deep" / "f.json"
-    evaluation.write(summary, path)
+    write_json(path, summary)
     read = json.loads(path.read_text())
     assert read["suite"] == "place"
     assert read["episodes"] == 3

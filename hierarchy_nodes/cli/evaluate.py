@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from hierarchy_nodes.files import write_json
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from hardware.cell.tasks import AXES
@@ -111,7 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
         episodes_per_s=round(len(results) / wall, 4),
     )
     if a.json is not None:
-        evaluation.write(summary, a.json)
+        write_json(a.json, summary)
     _tell(a, summary, wall)
     return 0
 
@@ -192,11 +194,10 @@ def _tell(a: argparse.Namespace, summary: dict[str, Any], wall: float) -> None:
 
 def _compare(a: argparse.Namespace) -> int:
     from hierarchy_nodes.learning.comparison import compare
-    from hierarchy_nodes.learning.evaluation import write
 
     found = compare(*a.compare)
     if a.json is not None:
-        write(found, a.json)
+        write_json(a.json, found)
     rows = {"all": found, **found["per_axis"]}
     print(f"A: {found['first']}\nB: {found['second']}")
     for name, row in rows.items():

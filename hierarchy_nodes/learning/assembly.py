@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from hierarchy_nodes.files import whole, write_json
 from hierarchy_nodes.learning import layout
 from hierarchy_nodes.learning.dataset import column_array, read_texts
 from hierarchy_nodes.learning.layout import CAMERA, COLUMNS
@@ -40,8 +41,10 @@ def assemble(folder: Path, video: bool, size: tuple[int, int]) -> dict[str, Any]
             spans = join_videos([part.video for part in group], target)
         path = folder / layout.DATA_PATH.format(**place)
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".part")
-        with pq.ParquetWriter(draft, layout.schema(), compression="zstd") as writer:
+        with (
+            whole(path) as draft,
+            pq.ParquetWriter(draft, layout.schema(), compression="zstd") as writer,
+        ):
             for i, part in enumerate(group):
                 text = part.about["text"]
                 task = numbers.setdefault(text, len(numbers))
@@ -61,7 +64,6 @@ def assemble(folder: Path, video: bool, size: tuple[int, int]) -> dict[str, Any]
                     shutil.copyfile(part.depth, depth)
                 rows.append(row)
                 episodes, frames = episodes + 1, frames + table.num_rows
-        draft.replace(path)
         file_index += 1
     if rows:
         _write_episodes(folder, rows)
@@ -154,9 +156,8 @@ def _write_episodes(folder: Path, rows: list[dict[str, Any]]) -> None:
     table = pa.Table.from_pylist(rows)
     if path.exists():
         table = pa.concat_tables([pq.read_table(path), table], promote_options="default")
-    draft = path.with_suffix(".part")
-    pq.write_table(table, draft, compression="zstd")
-    draft.replace(path)
+    with whole(path) as draft:
+        pq.write_table(table, draft, compression="zstd")
 
 
 def _write_tasks(folder: Path, texts: list[str]) -> None:
@@ -230,11 +231,3 @@ def _write_stats(folder: Path) -> None:
             stats[name][key] = (rows(key) * weight).sum(axis=0).tolist()
         assert len(stats[name]["mean"]) == column.size
     write_json(folder / layout.STATS, stats)
-
-
-def write_json(path: Path, values: Any) -> None:
-    """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".part")
-    draft.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-    draft.replace(path)

@@ -20,8 +20,9 @@ from hierarchy_nodes.arm.kinematics import Kinematics
 from hierarchy_nodes.controller.base import CONTROLLERS, ControllerBackend
 from hierarchy_nodes.controller.diffusion.features import CHANNELS
 from hierarchy_nodes.errors import ConfigError, HierarchyError, UnknownNameError
+from hierarchy_nodes.files import write_json
 from hierarchy_nodes.learning import layout
-from hierarchy_nodes.learning.assembly import assemble, write_json
+from hierarchy_nodes.learning.assembly import assemble
 from hierarchy_nodes.learning.demonstrator import Demonstrator
 from hierarchy_nodes.learning.disturbance import Disturbed
 from hierarchy_nodes.learning.evaluation import RESERVED_SEED

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
@@ -240,11 +239,3 @@ def _extras(results: list[EpisodeResult]) -> dict[str, Any]:
             "success_after": share(sum(r.success for r in spoken), len(spoken)),
         }
     return extras
-
-
-def write(summary: dict[str, Any], path: Path) -> None:
-    """`summary` as JSON, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".part")
-    draft.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-    draft.replace(path)

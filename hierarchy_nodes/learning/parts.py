@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from hierarchy_nodes.files import whole
 from hierarchy_nodes.learning.demonstrator import Record
 from hierarchy_nodes.learning.layout import COLUMNS, FEATURES, FPS, PLAIN, Column
 
@@ -47,17 +48,14 @@ def write_part(
         frames = [r.frame for r in records if r.frame is not None]
         _write_video(stem.with_suffix(".mp4"), [f.color for f in frames])
         depth = np.stack([np.round(f.depth * 1000).astype(np.uint16) for f in frames])
-        draft = stem.with_suffix(".depth.part")
-        with draft.open("wb") as file:
+        with whole(stem.with_suffix(".npz")) as draft, draft.open("wb") as file:
             np.savez_compressed(file, depth=depth)
-        draft.replace(stem.with_suffix(".npz"))
     table = _table(records).replace_schema_metadata({"about": json.dumps(about)})
-    draft = stem.with_suffix(".part")
-    pq.write_table(table, draft, compression="zstd")
     # The data file comes last and makes the part valid.
-    size = draft.stat().st_size
-    draft.replace(stem.with_suffix(".parquet"))
-    return size
+    data = stem.with_suffix(".parquet")
+    with whole(data) as draft:
+        pq.write_table(table, draft, compression="zstd")
+    return data.stat().st_size
 
 
 def read_parts(folder: Path) -> list[Part]:
@@ -106,8 +104,7 @@ def _arrow(array: NDArray, column: Column) -> pa.Array:
 
 def _write_video(path: Path, frames: Sequence[NDArray[np.uint8]]) -> None:
     """H.264 without reordered pictures, so that files can be joined as they are."""
-    draft = path.with_suffix(".mp4.part")
-    with av.open(str(draft), "w", format="mp4") as container:
+    with whole(path) as draft, av.open(str(draft), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=FPS)
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = "yuv420p"
@@ -117,16 +114,14 @@ def _write_video(path: Path, frames: Sequence[NDArray[np.uint8]]) -> None:
                 container.mux(packet)
         for packet in stream.encode():
             container.mux(packet)
-    draft.replace(path)
 
 
 def join_videos(parts: Sequence[Path], path: Path) -> list[tuple[float, float]]:
     """One file of several, without encoding anew; where each begins and ends, seconds."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".mp4.part")
     spans = []
     begin = 0.0
-    with av.open(str(draft), "w", format="mp4") as out:
+    with whole(path) as draft, av.open(str(draft), "w", format="mp4") as out:
         stream = None
         for part in parts:
             with av.open(str(part)) as source:
@@ -146,5 +141,4 @@ def join_videos(parts: Sequence[Path], path: Path) -> list[tuple[float, float]]:
                     count += 1
             spans.append((begin, begin + count / FPS))
             begin += count / FPS
-    draft.replace(path)
     return spans

@@ -26,6 +26,7 @@ from hierarchy_nodes.controller.diffusion.features import CHANNELS, HORIZON
 from hierarchy_nodes.controller.diffusion.network import DiffusionNetwork, NetworkConfig
 from hierarchy_nodes.controller.diffusion.weights import PolicyConfig, save_weights
 from hierarchy_nodes.errors import ConfigError
+from hierarchy_nodes.files import whole
 from hierarchy_nodes.learning.augmentation import (
     AugmentationOptions,
     augment,
@@ -287,9 +288,8 @@ class Trainer:
             "seconds": self.seconds,
             "config": config.to_json() | {"training": {}},
         }
-        draft = self.out / f".{CHECKPOINT}.{os.getpid()}"
-        torch.save(state, draft)
-        draft.replace(self.out / CHECKPOINT)
+        with whole(self.out / CHECKPOINT) as draft:
+            torch.save(state, draft)
 
     def restore(self) -> None:
         """Go on from the checkpoint, if there is one.

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from hierarchy_nodes.files import whole
 from hierarchy_nodes.recorder.writer import Counts, Topic
 
 FILE = "metadata.yaml"
@@ -61,7 +62,6 @@ def describe(files: list[tuple[str, Counts]], topics: Iterable[Topic]) -> dict[s
 
 def write(folder: Path, files: list[tuple[str, Counts]], topics: Iterable[Topic]) -> None:
     """Replace the folder's metadata.yaml in one step. Raises OSError."""
-    draft = folder / (FILE + ".new")
     text = yaml.dump(describe(files, topics), Dumper=_DUMPER, sort_keys=False)
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(folder / FILE)
+    with whole(folder / FILE) as draft:
+        draft.write_text(text, encoding="utf-8")

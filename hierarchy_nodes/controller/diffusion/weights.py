@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from hierarchy_nodes.controller.diffusion.features import (
 from hierarchy_nodes.controller.diffusion.network import DiffusionNetwork, NetworkConfig
 from hierarchy_nodes.environment import share_folder
 from hierarchy_nodes.errors import ConfigError, UnknownNameError
+from hierarchy_nodes.files import whole, write_json
 
 FORMAT = 1
 # What the network was built for; other values in a file mean another version of this package.
@@ -75,9 +75,9 @@ def save_weights(path: Path, config: PolicyConfig, state: dict[str, Tensor]) -> 
     """Write both files; each appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
-    _replace(path, save(tensors))
-    text = json.dumps(config.to_json(), indent=1)
-    _replace(path.with_suffix(".json"), text.encode())
+    with whole(path) as draft:
+        draft.write_bytes(save(tensors))
+    write_json(path.with_suffix(".json"), config.to_json())
 
 
 def load_weights(path: Path) -> tuple[DiffusionNetwork, PolicyConfig]:
@@ -184,9 +184,3 @@ def _normalisation(path: Path, data: dict[str, Any]) -> Normalisation:
             raise ConfigError(f"{path}: normalisation.scale must be positive everywhere.")
         found[name] = value
     return Normalisation(**found, binary=bool(data.get("binary", False)))
-
-
-def _replace(path: Path, content: bytes) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(content)
-    draft.replace(path)
