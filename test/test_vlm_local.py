@@ -28,7 +28,10 @@ ANSWER = (
     "<action>Open Gripper</action>]</ans>"
 )
 serves = importlib.util.find_spec("transformers") and importlib.util.find_spec("uvicorn")
-pytestmark = pytest.mark.skipif(not serves, reason="transformers needs Python 3.11 or later")
+pytestmark = [
+    pytest.mark.skipif(not serves, reason="transformers needs Python 3.11 or later"),
+    pytest.mark.timeout(300),  # Imports alone take most of a minute on a busy machine.
+]
 
 
 @pytest.fixture(scope="module")
