@@ -293,7 +293,7 @@ def test_the_table_names_what_was_measured(tmp_path):
         "timing": {"1": {"ours, warm 2": {"n": 5, "p50": 1.0, "p99": 2.0}}},
     }
     text = report.save(tmp_path, found)
-    assert "| ours, warm 2 | 1.0 / 2.0 | 5 |" in text
+    assert "| ours, warm 2 | 1.0 / 2.0 (5) |" in text
     assert f"| {VARIANTS['small-ddim'].title} | 1 of 2 |" in text
     assert report.load(tmp_path)["evaluation"]["ours"]["successes"] == 1
 

@@ -21,7 +21,7 @@ from benchmarks.lerobot.training import (
     finished,
     options_for,
 )
-from benchmarks.lerobot.variants import OURS, VARIANTS
+from benchmarks.lerobot.variants import OURS, SLOW, VARIANTS
 from hierarchy_nodes.errors import HierarchyError
 from hierarchy_nodes.learning.dataset import load_arrays
 from hierarchy_nodes.learning.training import TrainingOptions
@@ -46,7 +46,13 @@ def parser() -> argparse.ArgumentParser:
     add("--episodes", type=int, default=140, help="of each variant (default 140)")
     add("--seed", type=int, default=1000, help="of the first episode (default 1000)")
     add("--workers", type=int, default=cores, help="episodes at a time (default: one a core)")
-    add("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), help="default: all")
+    add("--timing-minutes", type=float, default=10.0, help="at most, each (default 10)")
+    add(
+        "--variants",
+        nargs="+",
+        choices=VARIANTS,
+        help=f"default: all, of which {', '.join(SLOW)} is timed but not evaluated",
+    )
     add("--only", nargs="+", choices=PARTS, default=list(PARTS), help="default: all in turn")
     add("--quiet", action="store_true", help="no progress bars")
     return p
@@ -69,7 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
 def run(a: argparse.Namespace) -> str:
     """Do the parts that are asked for; returns the table."""
     progress = not a.quiet and sys.stderr.isatty()
-    policies = list(dict.fromkeys(VARIANTS[name].trained for name in a.variants))
+    variants = a.variants or list(VARIANTS)
+    policies = list(dict.fromkeys(VARIANTS[name].trained for name in variants))
     if any(name != OURS for name in policies):
         policy_class()
     a.out.mkdir(parents=True, exist_ok=True)
@@ -80,13 +87,14 @@ def run(a: argparse.Namespace) -> str:
         report.save(out, found)
     if "time" in a.only:
         found["timing"] = {
-            str(n): timing.measure(out, a.variants, a.chunks, n, progress) for n in a.timed_threads
+            str(n): timing.measure(out, variants, a.chunks, n, a.timing_minutes, progress)
+            for n in a.timed_threads
         }
         report.save(out, found)
     if "evaluate" in a.only:
         found["evaluation"] = {}
         ours: list[Any] = []
-        for name in a.variants:
+        for name in a.variants or [name for name in variants if name not in SLOW]:
             results = run_all(out, name, a.episodes, a.seed, a.workers, progress)
             ours = results if name == OURS else ours
             found["evaluation"][name] = report.evaluation(results, ours)

@@ -10,7 +10,8 @@ from typing import Any
 from scipy.stats import binomtest
 
 from benchmarks.lerobot.variants import OURS, VARIANTS, Variant
-from hierarchy_nodes.learning.evaluation import EpisodeResult, write
+from hierarchy_nodes.files import write_json
+from hierarchy_nodes.learning.evaluation import EpisodeResult
 from hierarchy_nodes.learning.statistics import grouped, latency, machine, share
 
 RESULTS, TABLE = "results.json", "results.md"
@@ -43,7 +44,7 @@ def evaluation(results: list[EpisodeResult], ours: list[EpisodeResult]) -> dict[
 
 def save(out: Path, found: dict[str, Any]) -> str:
     """Write both files; returns the table."""
-    write(found | {"machine": machine()}, out / RESULTS)
+    write_json(out / RESULTS, found | {"machine": machine()})
     text = table(found)
     (out / TABLE).write_text(text, encoding="utf-8")
     return text
@@ -76,13 +77,12 @@ def table(found: dict[str, Any]) -> str:
     timing = found.get("timing", {})
     if timing:
         threads = list(timing)
-        heads = " | ".join(f"p50 / p99 ms, {n} thread{'s' * (n != '1')}" for n in threads)
-        lines += [f"| one chunk | {heads} | n |", "|---|" + "---|" * (len(threads) + 1)]
+        heads = [f"p50 / p99 ms (n), {n} thread{'s' * (n != '1')}" for n in threads]
+        lines += [f"| one chunk | {' | '.join(heads)} |", "|---|" + "---|" * len(threads)]
         for title in timing[threads[0]]:
-            cells = [
-                f"{timing[n][title]['p50']:.1f} / {timing[n][title]['p99']:.1f}" for n in threads
-            ]
-            lines.append(f"| {title} | {' | '.join(cells)} | {timing[threads[0]][title]['n']} |")
+            rows = [timing[n][title] for n in threads]
+            cells = [f"{r['p50']:.1f} / {r['p99']:.1f} ({r['n']})" for r in rows]
+            lines.append(f"| {title} | {' | '.join(cells)} |")
         lines.append("")
     evaluated = found.get("evaluation", {})
     if evaluated:

@@ -17,11 +17,11 @@ from hierarchy_nodes.controller.diffusion.features import Features, extract
 from hierarchy_nodes.controller.diffusion.policy import Policy
 from hierarchy_nodes.learning.statistics import latency
 
-_WARM_UP = 3
+_WARM_UP = 2
 
 
 def measure(
-    out: Path, names: Iterable[str], count: int, threads: int, progress: bool
+    out: Path, names: Iterable[str], count: int, threads: int, minutes: float, progress: bool
 ) -> dict[str, Any]:
     """p50 and p99 in milliseconds by sampler, all of them in turn, so that a busy moment of the
     machine hits all alike.
@@ -31,6 +31,7 @@ def measure(
         names: Of `VARIANTS`; what is executed of a chunk makes no difference here.
         count: Chunks of each.
         threads: Of torch.
+        minutes: At most for one sampler: a slower one is timed less often, its `n` says how often.
     """
     torch.set_num_threads(threads)
     features = without_points(extract(observe()))
@@ -49,6 +50,8 @@ def measure(
     seconds: dict[str, list[float]] = {title: [] for title in works}
     for _ in tqdm(range(count), disable=not progress, unit="chunk", desc=f"{threads} threads"):
         for title, work in works.items():
+            if sum(seconds[title]) > 60 * minutes:
+                continue
             begin = time.perf_counter()
             work()
             seconds[title].append(time.perf_counter() - begin)

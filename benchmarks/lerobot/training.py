@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from tqdm import tqdm
 from benchmarks.lerobot.observation import USED, Scaling, without_cloud
 from hierarchy_nodes.controller.diffusion.inputs import Batch
 from hierarchy_nodes.errors import ConfigError
+from hierarchy_nodes.files import whole, write_json
 from hierarchy_nodes.learning.augmentation import AugmentationOptions
 from hierarchy_nodes.learning.controller_data import CHUNK
 from hierarchy_nodes.learning.objective import open_loop
@@ -28,7 +28,7 @@ POLICY, FACTS = "policy.pt", "trained.json"
 _RISE = 0.1
 _NOTE_EVERY, _SAVE_EVERY = 5.0, 300.0
 _FIT = 50_000
-_HELD_OUT = 256
+_HELD_OUT = 128
 
 
 def options_for(batch: int, seed: int, rate: float, clip: float) -> TrainingOptions:
@@ -89,7 +89,6 @@ class TimedTrainer(Trainer):
         found = self.evaluate()
         self._note(found)
         self._plot()
-        self.save()
         return self._conclude(found["held_out"])
 
     def evaluate(self) -> dict[str, Any]:
@@ -114,6 +113,7 @@ class TimedTrainer(Trainer):
         return o.rate * min(rise, 1.0) * fall
 
     def _conclude(self, held_out: dict[str, Any]) -> Path:
+        self._keep()
         facts = {
             "minutes": self.budget / 60,
             "seconds": round(self.seconds, 1),
@@ -127,8 +127,12 @@ class TimedTrainer(Trainer):
             "held_out": held_out,
         }
         path = self.out / FACTS
-        path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        write_json(path, facts)
         return path
+
+    def _keep(self) -> None:
+        """Write what acts."""
+        self.save()
 
 
 class BaselineTrainer(TimedTrainer):
@@ -180,17 +184,16 @@ class BaselineTrainer(TimedTrainer):
         return {"held_out": {"all": found[self.kept], **found, "kept": self.kept}}
 
     def save(self) -> None:
-        """Checkpoint and the policy, each whole or not at all."""
-        _write(
-            self.out / CHECKPOINT,
-            {
-                "network": self.network.state_dict(),
-                "average": self.average.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "step": self.step,
-                "seconds": self.seconds,
-            },
-        )
+        """A checkpoint, whole or not at all."""
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+        with whole(self.out / CHECKPOINT) as draft:
+            torch.save(state, draft)
 
     def restore(self) -> None:
         """Go on from the checkpoint, if there is one."""
@@ -207,14 +210,13 @@ class BaselineTrainer(TimedTrainer):
         self.step, self.seconds = state["step"], state["seconds"]
         self._forget_later()
 
-    def _conclude(self, held_out: dict[str, Any]) -> Path:
+    def _keep(self) -> None:
         network = self.average if self.kept == "average" else self.network
         policy = {"network": network.state_dict(), "scaling": self.scaling.state_dict()}
-        _write(self.out / POLICY, policy)
-        facts = super()._conclude(held_out)
+        with whole(self.out / POLICY) as draft:
+            torch.save(policy, draft)
         # Several times as large as the policy, and no longer needed.
         (self.out / CHECKPOINT).unlink(missing_ok=True)
-        return facts
 
 
 class _Objective(nn.Module):
@@ -258,9 +260,3 @@ def finished(out: Path, minutes: float) -> bool:
     if abs(had - minutes) > 1e-6:
         raise ConfigError(f"{out}: was trained for {had:g} minutes, not {minutes:g}: new --out.")
     return True
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    torch.save(content, draft)
-    draft.replace(path)

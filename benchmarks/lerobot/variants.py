@@ -61,5 +61,6 @@ VARIANTS = {
     "small-replan": Variant("LeRobot small, DDIM 10, 20 Hz", "small", "DDIM"),
     "default-ddim": Variant("LeRobot default, DDIM 10, 8 executed", "default", "DDIM", OPEN_LOOP),
     "default-ddpm": Variant("LeRobot default, DDPM 100, 8 executed", "default", "DDPM", OPEN_LOOP),
-    "default-replan": Variant("LeRobot default, DDIM 10, 20 Hz", "default", "DDIM"),
 }
+# An episode takes many minutes: timed, but evaluated only where it is asked for by name.
+SLOW = ("default-ddpm",)
