@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
+
+from hierarchy_nodes.cli.arguments import add_spreading
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,18 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--families", nargs="+", default=FAMILIES, choices=FAMILIES, help="default: all"
     )
     parser.add_argument("--axes", nargs="+", default=AXES, choices=AXES, help="default: all")
-    parser.add_argument(
-        "--workers",
-        type=int,
-        default=len(os.sched_getaffinity(0)),
-        help="episodes at a time, in processes of their own (default: one a core)",
-    )
-    parser.add_argument(
-        "--ray",
-        default="",
-        metavar="ADDRESS",
-        help="spread over this Ray cluster; its machines must share DIR",
-    )
+    add_spreading(parser)
     parser.add_argument(
         "--actor",
         default="",

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from hierarchy_nodes.cli.arguments import add_spreading, key_value
 from hierarchy_nodes.files import write_json
 
 
@@ -37,12 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", type=Path, default=None, metavar="FILE", help="write figures here"
     )
-    parser.add_argument(
-        "--workers",
-        type=int,
-        default=len(os.sched_getaffinity(0)),
-        help="episodes at a time, in processes of their own (default: one a core)",
-    )
+    add_spreading(parser)
     parser.add_argument(
         "--inject-latency", type=float, default=0.0, metavar="MS", help="chunks come so much later"
     )
@@ -99,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
         with RosRunner() as runner:
             results = evaluation.run_in_turn(specs, runner, not a.quiet)
     else:
-        results = evaluation.run_in_process(specs, a.workers, not a.quiet)
+        results = evaluation.run_in_process(specs, a.workers, not a.quiet, a.ray)
     wall = time.perf_counter() - begin
     summary = evaluation.summarise(
         results,
@@ -124,12 +117,7 @@ def _setting(a: argparse.Namespace) -> dict[str, Any]:
     from hierarchy_nodes.learning.policies import PRIVILEGED
 
     plan = a.plan or ("planner" if a.policy == "classical" else "true")
-    options = {}
-    for pair in a.controller_option:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise ConfigError(f"--controller-option {pair}: expected KEY=VALUE.")
-        options[key] = yaml.safe_load(value)
+    options = dict(key_value("--controller-option", pair) for pair in a.controller_option)
     setting = {
         "plan": plan,
         "controller_options": options,
@@ -142,6 +130,7 @@ def _setting(a: argparse.Namespace) -> dict[str, Any]:
         simulated = [k for k in ("latency", "perturb", "drop", "camera_shift") if setting[k]]
         simulated += ["--plan true"] if plan == "true" else []
         simulated += ["controller_options"] if options else []
+        simulated += ["--ray"] if a.ray else []
         simulated += [f"--suite {a.suite}"] if a.suite in ("corrections", "unheard") else []
         if simulated or a.policy in PRIVILEGED:
             raise ConfigError(

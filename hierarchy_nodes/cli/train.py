@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from hierarchy_nodes.cli.arguments import key_value
 from hierarchy_nodes.errors import ConfigError
 
 INSTALL = "pip install torch safetensors (CPU only: add --index-url of a CPU build of torch)"
@@ -89,15 +90,14 @@ def require_torch() -> None:
 
 def with_option(options: Any, assignment: str) -> Any:
     """`options` with ``key=value`` or ``part.key=value`` set, checked like a parameter."""
-    from hierarchy_nodes.parameters import from_mapping, yaml
+    from hierarchy_nodes.parameters import from_mapping
 
-    key, equals, text = assignment.partition("=")
+    key, value = key_value("--set", assignment)
     part, _, inner = key.partition(".")
-    if not equals:
-        raise ConfigError(f"--set {assignment}: expected KEY=VALUE.")
     if inner:
         if part not in {f.name for f in fields(options)}:
             raise ConfigError(f"--set {assignment}: valid parts are network and augmentation.")
-        return replace(options, **{part: with_option(getattr(options, part), f"{inner}={text}")})
-    checked = from_mapping(type(options), {key: yaml.safe_load(text)}, type(options).__name__)
+        rest = assignment.removeprefix(f"{part}.")
+        return replace(options, **{part: with_option(getattr(options, part), rest)})
+    checked = from_mapping(type(options), {key: value}, type(options).__name__)
     return replace(options, **{key: getattr(checked, key)})

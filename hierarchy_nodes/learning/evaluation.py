@@ -167,11 +167,14 @@ def guarded(runner: Runner, spec: EpisodeSpec) -> EpisodeResult:
     return result
 
 
-def run_in_process(specs: list[EpisodeSpec], workers: int, progress: bool) -> list[EpisodeResult]:
-    """All episodes, each in one of `workers` processes."""
+def run_in_process(
+    specs: list[EpisodeSpec], workers: int, progress: bool, ray_address: str = ""
+) -> list[EpisodeResult]:
+    """All episodes, each in one of `workers` processes or somewhere on a Ray cluster."""
     from hierarchy_nodes.learning.episode import run_episode
 
-    return _collect(spread(partial(guarded, run_episode), specs, workers), len(specs), progress)
+    results = spread(partial(guarded, run_episode), specs, workers, ray_address)
+    return _collect(results, len(specs), progress)
 
 
 def run_in_turn(specs: list[EpisodeSpec], runner: Runner, progress: bool) -> list[EpisodeResult]:
