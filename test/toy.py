@@ -30,13 +30,14 @@ TINY = NetworkConfig(
     layers=2,
     memory_layers=1,
     feedforward=2,
+    points=16,
     point_width=32,
     point_tokens=4,
     word_width=16,
     words=6,
     levels=50,
 )
-CALM = AugmentationOptions(points=16, point_noise=0.0, thing_noise=0.0, mask_loss=0.0, turn=0.05)
+CALM = AugmentationOptions(point_noise=0.0, thing_noise=0.0, mask_loss=0.0, turn=0.05)
 
 
 def features(

@@ -73,16 +73,17 @@ def measure_policy(
     levels = policy.schedule.levels
     start = policy.schedule.level(DiffusionOptions.warm_level)
     policy.rehearse()
-    features = extract(observation)
+    look = partial(extract, observation, points=policy.config.network.points)
+    features = look()
     view = policy.see(features)
     guess = policy.act(view, steps=min(10, levels)).chunk
     noisy = torch.randn(1, HORIZON, SIZE)
 
     def cold(steps: int) -> object:
-        return policy.act(policy.see(extract(observation)), steps=steps)
+        return policy.act(policy.see(look()), steps=steps)
 
     def warm(steps: int) -> object:
-        seen = policy.see(extract(observation))
+        seen = policy.see(look())
         return policy.act(seen, steps=steps, guess=policy.shifted(guess, 0.05), start=start)
 
     def step() -> object:
@@ -90,7 +91,7 @@ def measure_policy(
             return policy.denoise(view, noisy, start)
 
     works: dict[str, tuple[Callable[[], object], int]] = {
-        "features": (lambda: extract(observation), count),
+        "features": (look, count),
         "encoding": (lambda: policy.see(features), count),
         "one denoising step": (step, count),
         "chunk, warm, 2 steps": (partial(warm, 2), count),

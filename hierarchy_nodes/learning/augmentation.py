@@ -23,7 +23,6 @@ _NEAR, _FAR = 0.05, 3.0
 class AugmentationOptions:
     """How much harder."""
 
-    points: int = param(128, "Points of a cloud that are looked at", low=8, high=256)
     drop_path: float = param(0.15, "Share of samples without a path", low=0.0, high=1.0)
     drop_masks: float = param(0.15, "Share without masks", low=0.0, high=1.0)
     drop_motion: float = param(0.10, "Share without knowing of corrections", low=0.0, high=1.0)
@@ -53,8 +52,17 @@ def draw_channels(
     return (drawn >= drop.to(random.device)).float() * allowed
 
 
-def augment(batch: Batch, options: AugmentationOptions, random: torch.Generator) -> Batch:
-    """A batch of features and ``action.chunk``, in which everything still belongs together."""
+def augment(
+    batch: Batch, options: AugmentationOptions, points: int, random: torch.Generator
+) -> Batch:
+    """A batch of features and ``action.chunk``, in which everything still belongs together.
+
+    Args:
+        batch: With a batch dimension.
+        options: How much harder.
+        points: That are kept of each cloud, in each sample others.
+        random: On the device of the batch.
+    """
     o, batch = options, dict(batch)
     count = batch["tool"].shape[0]
 
@@ -64,7 +72,7 @@ def augment(batch: Batch, options: AugmentationOptions, random: torch.Generator)
     def uniform(*shape: int) -> Tensor:
         return torch.rand(count, *shape, generator=random, device=random.device)
 
-    _thin(batch, o.points, uniform)
+    _thin(batch, points, uniform)
     seen = (batch["points"].abs().sum(-1, keepdim=True) > 0).float()
     batch["points"] = batch["points"] + o.point_noise * noise(batch["points"].shape[1], 3) * seen
     brightness = 1 + o.color * (2 * uniform(1, 1) - 1)

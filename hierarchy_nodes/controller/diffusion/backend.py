@@ -119,7 +119,7 @@ class DiffusionController(ControllerBackend):
         self.latency = LatencyMeter()
         # Corrections without a plan, and what is left to do when the policy breaks down.
         self._follower = PathFollower(PathFollowerOptions())
-        self._extractor = Extractor()
+        self._extractor = Extractor(self.policy.config.network.points)
         self.reset()
 
     def _load(self, o: DiffusionOptions) -> None:

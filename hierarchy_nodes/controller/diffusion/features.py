@@ -47,10 +47,11 @@ class Features:
     Channels that are missing are zeros with their flag at 0.
 
     Attributes:
-        points: ``(POINTS, 3)`` float32, metres: a sample of what stands on the table, without the
+        points: ``(N, 3)`` float32, metres: a sample of what stands on the table, without the
             robot; half of it from the masks where there are any, repeated where there is little.
-        point_colors: ``(POINTS, 3)`` uint8 RGB.
-        point_roles: ``(POINTS,)`` uint8, 0 or a value of `ROLES`.
+            Demonstrations have N = `POINTS`, a policy looks at fewer.
+        point_colors: ``(N, 3)`` uint8 RGB.
+        point_roles: ``(N,)`` uint8, 0 or a value of `ROLES`.
         tool: ``(7,)`` float32 measured position in metres and quaternion (w, x, y, z).
         joints: ``(7,)`` float32 radians.
         gripper: ``(1,)`` float32 measured opening in [0, 1].
@@ -102,21 +103,25 @@ class Features:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "text"}
 
 
-def nothing() -> Features:
+def nothing(points: int = POINTS) -> Features:
     """An arm at the origin that sees nothing and was told nothing."""
     robot = RobotState(0.0, np.zeros(7), np.zeros(7), 0.0, IDENTITY)
     plan = Plan("", 0.0, "", IDENTITY, "", Interaction.NONE, (), (), 0.0, "none")
-    return extract(Observation(0.0, robot, plan))
+    return extract(Observation(0.0, robot, plan), points=points)
 
 
 class Extractor:
     """Observations in their order to features: the account that a single one cannot keep.
 
     Demonstrations and the robot use this one class, so that both mean the same.
+
+    Args:
+        points: How many a cloud has.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, points: int = POINTS) -> None:
         self.account = CorrectionAccount()
+        self._points = points
         self._history = History()
         self._plan_id: str | None = None
         self.remaining: Remaining | None = None
@@ -145,7 +150,7 @@ class Extractor:
             o.robot.gripper,
             _current(o),
         )
-        return extract(o, seed, self.remaining, done)
+        return extract(o, seed, self.remaining, done, self._points)
 
 
 def extract(
@@ -153,6 +158,7 @@ def extract(
     seed: int = 0,
     remaining: Remaining | None = None,
     done: Done | None = None,
+    points: int = POINTS,
 ) -> Features:
     """What the policy looks at, from what the controller knows. A millisecond or two.
 
@@ -162,17 +168,18 @@ def extract(
         remaining: What is left of a correction, as ``remaining.CorrectionAccount`` counts it;
             the motion in the observation itself is not looked at.
         done: What happened since the plan came, as ``history.History`` tells it.
+        points: How many are drawn.
     """
     o = observation
     segments = _current(o)
     cloud = (
-        np.zeros((POINTS, 3), dtype=np.float32),
-        np.zeros((POINTS, 3), dtype=np.uint8),
-        np.zeros(POINTS, dtype=np.uint8),
+        np.zeros((points, 3), dtype=np.float32),
+        np.zeros((points, 3), dtype=np.uint8),
+        np.zeros(points, dtype=np.uint8),
     )
     if o.frame is not None:
         rng = np.random.default_rng(seed)
-        cloud = sample_points(o.frame, o.robot, segments, ROLES, POINTS, rng)
+        cloud = sample_points(o.frame, o.robot, segments, ROLES, points, rng)
     return Features(
         points=cloud[0],
         point_colors=cloud[1],

@@ -24,6 +24,7 @@ class NetworkConfig:
         layers: Of the decoder, which runs at every denoising step.
         memory_layers: Of the encoder, which runs once a chunk.
         feedforward: Hidden width over `width`.
+        points: Of the cloud that are looked at.
         point_width: Of the network of each point.
         point_tokens: Learned queries that sum up the points.
         word_width: Of a word's vector.
@@ -37,6 +38,7 @@ class NetworkConfig:
     layers: int = 3
     memory_layers: int = 1
     feedforward: int = 3
+    points: int = 128
     point_width: int = 128
     point_tokens: int = 12
     word_width: int = 64

@@ -104,9 +104,10 @@ class Policy:
 
     def rehearse(self) -> None:
         """Go through everything once, so that the first real chunk comes no later than others."""
+        points = self.config.network.points
         for corrected in (0.0, 1.0):
             told = np.array([corrected], dtype=np.float32)
-            view = self.see(replace(nothing(), motion_there=told), guidance=2.0)
+            view = self.see(replace(nothing(points), motion_there=told), guidance=2.0)
             chunk = self.act(view, steps=1).chunk
             self.act(view, steps=1, guess=self.shifted(chunk, 0.0), start=1)
 
