@@ -33,10 +33,10 @@ class NetworkConfig:
         levels: Diffusion levels.
     """
 
-    width: int = 160
-    heads: int = 5
-    layers: int = 3
-    memory_layers: int = 1
+    width: int = 128
+    heads: int = 4
+    layers: int = 2
+    memory_layers: int = 2
     feedforward: int = 3
     points: int = 128
     point_width: int = 128
