@@ -90,13 +90,38 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], owner: str = "") -> T:
     Raises:
         ConfigError: A key is unknown, or a value has the wrong type or is out of range.
     """
-    owner = owner or cls.__name__
-    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    return cls(**_checked(cls, values, owner or cls.__name__))
+
+
+def _checked(cls: type[Any], values: Mapping[str, Any], owner: str) -> dict[str, Any]:
+    fields = {f.name: f for f in dataclasses.fields(cls)}
     hints = get_type_hints(cls)
     for key in values:
         if key not in fields:
             raise UnknownNameError(f"key of {owner}", str(key), fields)
-    return cls(**{k: check(owner, fields[k], hints[k], v) for k, v in values.items()})
+    return {k: check(owner, fields[k], hints[k], v) for k, v in values.items()}
+
+
+def with_values(options: T, values: Mapping[str, Any]) -> T:
+    """`options` with some values changed together; ``part.key`` reaches into a part.
+
+    Raises:
+        ConfigError: As :func:`from_mapping`.
+    """
+    own: dict[str, Any] = {}
+    inner: dict[str, dict[str, Any]] = {}
+    nested = {k: v for k, v in vars(options).items() if dataclasses.is_dataclass(v)}
+    for name, value in values.items():
+        part, dot, key = name.partition(".")
+        if not dot:
+            own[name] = value
+        elif part in nested:
+            inner.setdefault(part, {})[key] = value
+        else:
+            raise UnknownNameError(f"part of {type(options).__name__}", part, nested)
+    changed = _checked(type(options), own, type(options).__name__)
+    changed |= {part: with_values(nested[part], found) for part, found in inner.items()}
+    return dataclasses.replace(options, **changed)  # type: ignore[type-var]
 
 
 def plugins(cls: type[Any]) -> Iterator[tuple[str, Registry]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,7 +17,11 @@ from hierarchy_nodes.controller.diffusion.features import TIMES
 from hierarchy_nodes.errors import ConfigError, UnknownNameError
 from hierarchy_nodes.geometry import IDENTITY, top_down
 from hierarchy_nodes.learning import demonstrations, layout
-from hierarchy_nodes.learning.demonstrations import DemonstrationResult, specs
+from hierarchy_nodes.learning.demonstrations import (
+    DemonstrationOptions,
+    DemonstrationResult,
+    specs,
+)
 from hierarchy_nodes.learning.disturbance import Disturbed
 from hierarchy_nodes.learning.motions import name_motion
 from hierarchy_nodes.learning.parts import read_parts
@@ -212,8 +216,14 @@ def test_a_crash_is_told_and_does_not_end_the_run(tmp_path, monkeypatch):
 
 @pytest.mark.timeout(120)
 def test_one_episode_is_collected_and_resumed(tmp_path, capsys):
-    quiet = VariationOptions(start=0, noise=(0.0,), shove=0, move=0, drop=0, pause=0, camera=0)
-    todo = [replace(s, variation=quiet) for s in specs(2, 100_003, tmp_path, families=("press",))]
+    quiet = VariationOptions(start=0, noise=[0.0], shove=0, move=0, drop=0, pause=0, camera=0)
+    todo = specs(
+        2,
+        100_003,
+        tmp_path,
+        families=("press",),
+        options=DemonstrationOptions(quiet),
+    )
     figures = demonstrations.collect(todo[:1], tmp_path, progress=False)
     assert (figures["kept"], figures["tried"]) == (1, 1), figures["failures"]
     assert 10 < figures["records"] < 100
@@ -239,8 +249,7 @@ def test_one_episode_is_collected_and_resumed(tmp_path, capsys):
     assert demonstrations.finished(tmp_path) == {0, 1}
     told = json.loads((tmp_path / layout.COLLECTION).read_text())
     assert [run["kept"] for run in told["runs"]] == [1, 0]
-    assert told["variation"]["shove"] == 0
-    assert asdict(quiet)["noise"] == (0.0,)
+    assert told["options"]["variation"]["shove"] == 0
 
 
 class Still(ControllerBackend):
@@ -267,9 +276,9 @@ class Still(ControllerBackend):
 
 
 def test_a_policy_acts_in_turns_and_is_told_what_it_should_have_done(tmp_path, monkeypatch):
-    quiet = VariationOptions(start=0, noise=(0.0,), shove=0, move=0, drop=0, pause=0, camera=0)
+    quiet = VariationOptions(start=0, noise=[0.0], shove=0, move=0, drop=0, pause=0, camera=0)
     (plain,) = specs(1, 100_003, tmp_path, families=("press",))
-    plain = replace(plain, variation=quiet)
+    plain = replace(plain, options=DemonstrationOptions(quiet))
     monkeypatch.setattr(demonstrations, "_actor", lambda weights, channels: Still())
     alone, taught = (
         demonstrations.demonstrate(replace(plain, number=i, actor=actor))

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from toy import CALM, SPEED, TINY, demonstrations, expert, features, place
 
-from hierarchy_nodes.cli.train import with_option
+from hierarchy_nodes.cli.arguments import key_values
 from hierarchy_nodes.controller.diffusion import actions
 from hierarchy_nodes.controller.diffusion.features import CHANNELS, PERIOD
 from hierarchy_nodes.controller.diffusion.inputs import prepare
@@ -21,6 +21,7 @@ from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.learning.augmentation import augment, cut_rays, draw_channels, turned
 from hierarchy_nodes.learning.controller_data import ControllerData
 from hierarchy_nodes.learning.training import CHECKPOINT, METRICS, PLOT, TrainingOptions, train
+from hierarchy_nodes.parameters import with_values
 
 QUICK = TrainingOptions(
     steps=12, batch=16, warmup=4, rate=1e-3, evaluate_every=6, evaluate_records=16, save_every=6,
@@ -322,14 +323,14 @@ def test_channels_are_dropped_as_often_as_asked():
 
 
 def test_options_from_the_command_line():
-    options = with_option(TrainingOptions(), "network.width=80")
-    options = with_option(options, "augmentation.turn=0.2")
-    options = with_option(options, "draws=4")
-    assert (options.network.width, options.augmentation.turn, options.draws) == (80, 0.2, 4)
-    assert asdict(options.network) == asdict(TrainingOptions().network) | {"width": 80}
-    with pytest.raises(ConfigError, match="Did you mean 'draws'"):
-        with_option(options, "draw=4")
+    # Neither goes with the default of the other.
+    given = ["network.width=90", "network.heads=5", "augmentation.turn=0.2", "draws=4"]
+    options = with_values(TrainingOptions(), key_values("--set", given))
+    assert (options.network.width, options.augmentation.turn, options.draws) == (90, 0.2, 4)
+    changed = {"width": 90, "heads": 5}
+    assert asdict(options.network) == asdict(TrainingOptions().network) | changed
     with pytest.raises(ConfigError, match="KEY=VALUE"):
-        with_option(options, "draws")
-    with pytest.raises(ConfigError, match="network and augmentation"):
-        with_option(options, "net.width=3")
+        key_values("--set", ["draws"])
+    for key, told in (("draw", "'draws'"), ("net.width", "'network'"), ("steps", "outside")):
+        with pytest.raises(ConfigError, match=told):
+            with_values(options, {key: 0})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterable
 from typing import Any
 
 import yaml
@@ -25,6 +26,16 @@ def add_spreading(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="spread over this Ray cluster; what is written to a folder needs one they all share",
     )
+
+
+def add_set(parser: argparse.ArgumentParser, what: str) -> None:
+    """``--set KEY=VALUE``, to be read with :func:`key_values`."""
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=what)
+
+
+def key_values(option: str, pairs: Iterable[str]) -> dict[str, Any]:
+    """What several ``KEY=VALUE`` say; see :func:`key_value`."""
+    return dict(key_value(option, pair) for pair in pairs)
 
 
 def key_value(option: str, pair: str) -> tuple[str, Any]:

@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from hierarchy_nodes.cli.arguments import add_spreading
+from hierarchy_nodes.cli.arguments import add_set, add_spreading, key_values
+from hierarchy_nodes.parameters import with_values
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,17 +30,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WEIGHTS",
         help="let this policy act in turns with the expert, who says what it should have done",
     )
+    add_set(parser, "variation.KEY: how often what goes wrong; motions.KEY: thresholds of words")
     parser.add_argument("--resume", action="store_true", help="go on with what DIR holds")
     parser.add_argument("--no-video", action="store_true", help="no images; faster and smaller")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from hierarchy_nodes.learning.demonstrations import collect, specs
+    from hierarchy_nodes.learning.demonstrations import DemonstrationOptions, collect, specs
 
     a = arguments
+    options = with_values(DemonstrationOptions(), key_values("--set", a.set))
     families, axes = tuple(a.families), tuple(a.axes)
-    todo = specs(a.episodes, a.seed, a.out, families, axes, not a.no_video, a.actor)
+    todo = specs(a.episodes, a.seed, a.out, families, axes, not a.no_video, a.actor, options)
     figures = collect(todo, a.out, a.workers, a.ray, a.resume, progress=not a.quiet)
     print(
         f"{figures['kept']} of {figures['tried']} episodes kept "

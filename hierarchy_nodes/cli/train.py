@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
-from hierarchy_nodes.cli.arguments import key_value
+from hierarchy_nodes.cli.arguments import add_set, key_values
 from hierarchy_nodes.errors import ConfigError
+from hierarchy_nodes.parameters import with_values
 
 INSTALL = "pip install torch safetensors (CPU only: add --index-url of a CPU build of torch)"
 
@@ -39,13 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default auto"
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="any other option: of training, network.KEY or augmentation.KEY",
-    )
+    add_set(parser, "any other option: of training, network.KEY or augmentation.KEY")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -64,8 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         warmup=min(TrainingOptions.warmup, a.steps // 10),
         device=a.device,
     )
-    for assignment in a.set:
-        options = with_option(options, assignment)
+    options = with_values(options, key_values("--set", a.set))
     weights = train(
         load_arrays(a.data),
         a.out,
@@ -86,18 +78,3 @@ def require_torch() -> None:
         import torch  # noqa: F401
     except ImportError as error:
         raise ConfigError(f"{error.name} is not installed: {INSTALL}") from error
-
-
-def with_option(options: Any, assignment: str) -> Any:
-    """`options` with ``key=value`` or ``part.key=value`` set, checked like a parameter."""
-    from hierarchy_nodes.parameters import from_mapping
-
-    key, value = key_value("--set", assignment)
-    part, _, inner = key.partition(".")
-    if inner:
-        if part not in {f.name for f in fields(options)}:
-            raise ConfigError(f"--set {assignment}: valid parts are network and augmentation.")
-        rest = assignment.removeprefix(f"{part}.")
-        return replace(options, **{part: with_option(getattr(options, part), rest)})
-    checked = from_mapping(type(options), {key: value}, type(options).__name__)
-    return replace(options, **{key: getattr(checked, key)})

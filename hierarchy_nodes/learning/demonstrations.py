@@ -27,6 +27,7 @@ from hierarchy_nodes.learning.demonstrator import Demonstrator
 from hierarchy_nodes.learning.disturbance import Disturbed
 from hierarchy_nodes.learning.evaluation import RESERVED_SEED
 from hierarchy_nodes.learning.expert import Expert
+from hierarchy_nodes.learning.motions import MotionOptions
 from hierarchy_nodes.learning.parallel import spread
 from hierarchy_nodes.learning.parts import read_parts, write_part
 from hierarchy_nodes.learning.stack import InProcessStack, StackOptions
@@ -46,6 +47,14 @@ _ACTOR_CHANNELS = (
 
 
 @dataclass(frozen=True)
+class DemonstrationOptions:
+    """What goes wrong in an episode, and from when on a movement has a name."""
+
+    variation: VariationOptions = field(default_factory=VariationOptions)
+    motions: MotionOptions = field(default_factory=MotionOptions)
+
+
+@dataclass(frozen=True)
 class DemonstrationSpec:
     """One episode to be collected; `actor` are the weights of a policy that acts in turns."""
 
@@ -56,7 +65,7 @@ class DemonstrationSpec:
     folder: str
     video: bool = True
     actor: str = ""
-    variation: VariationOptions = field(default_factory=VariationOptions)
+    options: DemonstrationOptions = field(default_factory=DemonstrationOptions)
 
 
 @dataclass(frozen=True)
@@ -82,6 +91,7 @@ def specs(
     axes: tuple[str, ...] = AXES,
     video: bool = True,
     actor: str = "",
+    options: DemonstrationOptions | None = None,
 ) -> list[DemonstrationSpec]:
     """Families in turn, and axes in turn for each of them; episode i has seed ``seed + i``.
 
@@ -109,6 +119,7 @@ def specs(
             str(folder),
             video,
             actor,
+            options or DemonstrationOptions(),
         )
         for i in range(episodes)
     ]
@@ -145,7 +156,7 @@ def demonstrate(spec: DemonstrationSpec) -> DemonstrationResult:
 
     scene, task = sample(spec.family, spec.seed, spec.axis)
     rng = np.random.default_rng([spec.seed, 1])
-    variation = draw(rng, spec.variation, _kinematics())
+    variation = draw(rng, spec.options.variation, _kinematics())
     start: dict[str, Any] = {}
     if variation.start is not None:
         start = {"joints": variation.start[0], "gripper": variation.start[1]}
@@ -158,7 +169,9 @@ def demonstrate(spec: DemonstrationSpec) -> DemonstrationResult:
         if spec.actor:
             actor = _actor(spec.actor, _actor_channels(np.random.default_rng([spec.seed, 4])))
             actor.reset()
-        demonstrator = Demonstrator(Expert(cell, task), actor, spec.seed, spec.video)
+        demonstrator = Demonstrator(
+            Expert(cell, task), actor, spec.seed, spec.video, spec.options.motions
+        )
         stack: InProcessStack
         disturbed = Disturbed(
             demonstrator, cell, task, variation, rng, lambda motion: stack.correct(motion)
@@ -240,8 +253,8 @@ def collect(
     runs = []
     if (folder / layout.COLLECTION).exists():
         runs = json.loads((folder / layout.COLLECTION).read_text(encoding="utf-8"))["runs"]
-    options = asdict(todo[0].variation) if todo else {}
-    write_json(folder / layout.COLLECTION, {"runs": [*runs, figures], "variation": options})
+    options = asdict(todo[0].options) if todo else {}
+    write_json(folder / layout.COLLECTION, {"runs": [*runs, figures], "options": options})
     return figures
 
 

@@ -11,7 +11,7 @@ from hierarchy_nodes.controller.base import ControllerBackend, Step
 from hierarchy_nodes.controller.diffusion.features import POINTS, ROLES, Extractor
 from hierarchy_nodes.controller.diffusion.points import sample_points
 from hierarchy_nodes.learning.expert import Expert
-from hierarchy_nodes.learning.motions import name_motion
+from hierarchy_nodes.learning.motions import MotionOptions, name_motion
 from hierarchy_nodes.types import Array, Observation, RgbdFrame
 
 # Of the controller's calls, 20 a second, every fourth is kept: 5 records a second.
@@ -45,6 +45,7 @@ class Demonstrator(ControllerBackend):
         actor: Who acts at first; default: the teacher itself.
         seed: Of the points that are drawn from each image, and of the turns.
         pictures: Keep the images.
+        motions: From when on a movement has a name.
 
     Attributes:
         records: So far.
@@ -56,12 +57,13 @@ class Demonstrator(ControllerBackend):
         actor: ControllerBackend | None = None,
         seed: int = 0,
         pictures: bool = False,
+        motions: MotionOptions | None = None,
     ) -> None:
         super().__init__(expert.options)
         self.expert, self.actor = expert, actor
         self.records: list[Record] = []
         self._extractor = Extractor()
-        self._seed, self._pictures = seed, pictures
+        self._seed, self._pictures, self._motions = seed, pictures, motions
         self._calls = 0
         self._done_since: float | None = None
         self._turns = np.random.default_rng([seed, 3])
@@ -121,7 +123,7 @@ class Demonstrator(ControllerBackend):
                 text=text,
                 chunk=rows.astype(np.float32),
                 done=self.expert.done,
-                motion=name_motion(tool, o.robot.gripper, rows),
+                motion=name_motion(tool, o.robot.gripper, rows, self._motions),
                 frame=o.frame if self._pictures else None,
             )
         )

@@ -220,7 +220,7 @@ class Trainer:
         late = torch.randint(1, a.late_most + 2, shape, generator=random, device=self.device) - 1
         rare = torch.rand(shape, generator=random, device=self.device) < a.late_share
         batch = self.data.batch(pool[index], masks.cpu(), (late * rare).cpu())
-        return augment(batch, a, self.network.config.points, random)
+        return augment(batch, a, self.config.network.points, random)
 
     def _random(self) -> torch.Generator:
         """Of this step of this process alone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from hardware.cell.tasks import TaskSpec
 from hierarchy_nodes.arm.kinematics import Kinematics, NoSolution
 from hierarchy_nodes.controller.diffusion.remaining import DEFAULT_DISTANCE
 from hierarchy_nodes.geometry import top_down
+from hierarchy_nodes.parameters import param
 from hierarchy_nodes.planner.motions import direction_words
 from hierarchy_nodes.types import Array, Gripper, LanguageMotion, Pose
 
@@ -33,19 +35,21 @@ class VariationOptions:
     a second they grow to about four times as much.
     """
 
-    start: float = 0.5
-    camera: float = 0.4
-    camera_shift: float = 0.20
-    camera_turn: float = 20.0
-    noise: tuple[float, ...] = (0.0, 0.001, 0.002, 0.004)
-    pause: float = 0.3
-    shove: float = 0.25
-    shove_size: tuple[float, float] = (0.015, 0.04)
-    move: float = 0.2
-    drop: float = 0.15
-    corrections: float = 0.5
-    corrections_most: int = 3
-    distance: tuple[float, float] = (0.01, 0.12)
+    start: float = param(0.5, "The arm begins somewhere else", low=0.0, high=1.0)
+    camera: float = param(0.4, "The camera stands elsewhere", low=0.0, high=1.0)
+    camera_shift: float = param(0.20, "... by at most", unit="m", low=0.0, high=0.5)
+    camera_turn: float = param(20.0, "... by at most", unit="deg", low=0.0, high=60.0)
+    noise: list[float] = param(
+        [0.0, 0.001, 0.002, 0.004], "Of what is executed: one of these", unit="m", low=0, high=0.05
+    )
+    pause: float = param(0.3, "Hesitations", low=0.0, high=1.0)
+    shove: float = param(0.25, "A push against the arm", low=0.0, high=1.0)
+    shove_size: list[float] = param([0.015, 0.04], "... least and most", unit="m", low=0, high=0.2)
+    move: float = param(0.2, "Somebody moves a thing", low=0.0, high=1.0)
+    drop: float = param(0.15, "What was gripped slips", low=0.0, high=1.0)
+    corrections: float = param(0.5, "A person corrects", low=0.0, high=1.0)
+    corrections_most: int = param(3, "... so often at most", low=1, high=20)
+    distance: list[float] = param([0.01, 0.12], "... least and most", unit="m", low=0, high=0.3)
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ def draw(rng: np.random.Generator, options: VariationOptions, kinematics: Kinema
     shove = None
     if rng.random() < o.shove:
         way = rng.normal(size=3) * (1.0, 1.0, 0.6)
-        size = rng.uniform(*o.shove_size)
+        size = rng.uniform(o.shove_size[0], o.shove_size[1])
         shove = (float(rng.uniform(0.5, 6.0)), way / np.linalg.norm(way) * size)
     move = float(rng.uniform(0.3, 3.0)) if rng.random() < o.move else None
     drop = float(rng.uniform(0.3, 1.5)) if rng.random() < o.drop else None
@@ -140,7 +144,7 @@ def shifted_camera(
 
 def random_motion(
     rng: np.random.Generator,
-    distance: tuple[float, float],
+    distance: Sequence[float],
     duration: float | None = None,
     plain: bool = False,
 ) -> LanguageMotion:
@@ -161,7 +165,7 @@ def random_motion(
             way = rng.normal(size=3)
         way /= np.linalg.norm(way)
         named = plain or rng.random() < 0.75
-        far = float(rng.uniform(*distance)) if named else 0.0
+        far = float(rng.uniform(distance[0], distance[1])) if named else 0.0
     elif kind == "turn":
         turn = float(rng.choice((-1.0, 1.0)) * rng.uniform(0.1, 0.8))
     else:
