@@ -14,7 +14,7 @@ from toy import DOWN, TINY, demonstrations, expert, features
 
 from benchmarks.lerobot import episodes, report
 from benchmarks.lerobot.controller import BaselineController, ChunkPolicy
-from benchmarks.lerobot.observation import Cloudless, Range, Scaling, vector, without_cloud
+from benchmarks.lerobot.observation import POINTS, Cloudless, Range, Scaling, vector, without_cloud
 from benchmarks.lerobot.timing import without_points
 from benchmarks.lerobot.training import (
     POLICY,
@@ -47,6 +47,7 @@ from hierarchy_nodes.types import (
 )
 
 TARGET = np.array([0.50, 0.12, 0.02])
+LOW = replace(TINY, points=POINTS)
 
 
 class Guess(nn.Module):
@@ -166,7 +167,7 @@ def test_an_empty_depth_image_gives_the_same_features_as_training_without_a_clou
 
 def test_both_train_for_the_same_time_and_go_on_where_they_stopped(arrays, tmp_path):
     minutes = 0.02
-    options = replace(options_for(32, 0, 1e-3, 1.0), network=TINY, warmup=5)
+    options = replace(options_for(32, 0, 1e-3, 1.0), network=LOW, warmup=5)
     ours = TimedTrainer(arrays, tmp_path / "ours", options, minutes)
     theirs = BaselineTrainer(arrays, tmp_path / "theirs", options, minutes, Guess)
     for trainer in (ours, theirs):
@@ -185,7 +186,7 @@ def test_both_train_for_the_same_time_and_go_on_where_they_stopped(arrays, tmp_p
 
 
 def test_an_interrupted_training_goes_on(arrays, tmp_path):
-    options = replace(options_for(16, 0, 1e-3, 1.0), network=TINY)
+    options = replace(options_for(16, 0, 1e-3, 1.0), network=LOW)
     first = BaselineTrainer(arrays, tmp_path, options, 1.0, Guess)
     first._advance(first.objective)
     first.step, first.seconds = 7, 12.5
@@ -204,7 +205,7 @@ def test_an_interrupted_training_goes_on(arrays, tmp_path):
 
 
 def test_both_get_the_same_records(arrays, tmp_path):
-    options = replace(options_for(16, 0, 1e-3, 1.0), network=TINY)
+    options = replace(options_for(16, 0, 1e-3, 1.0), network=LOW)
     ours = TimedTrainer(arrays, tmp_path / "a", options, 1.0)
     theirs = BaselineTrainer(arrays, tmp_path / "b", options, 1.0, Guess)
     drawn = [t._draw(torch.ones(16), t._random()) for t in (ours, theirs)]
@@ -296,6 +297,17 @@ def test_the_table_names_what_was_measured(tmp_path):
     assert "| ours, warm 2 | 1.0 / 2.0 (5) |" in text
     assert f"| {VARIANTS['small-ddim'].title} | 1 of 2 |" in text
     assert report.load(tmp_path)["evaluation"]["ours"]["successes"] == 1
+
+
+def test_an_episode_that_broke_down_is_no_failure_of_the_policy(tmp_path, monkeypatch):
+    def run_one(out, name, spec):
+        found = result(spec.seed, False)
+        return replace(found, code="INTERNAL", reason="crashed") if spec.seed == 501 else found
+
+    monkeypatch.setattr(episodes, "run_one", run_one)
+    with pytest.raises(ConfigError, match="seed 501: crashed"):
+        episodes.run_all(tmp_path, "ours", 3, 500, 1, False)
+    assert [r.seed for r in episodes.read(tmp_path / "episodes-ours.jsonl")] == [500, 502]
 
 
 def test_episodes_that_were_run_are_not_run_again(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.lerobot.observation import Scaling
+from benchmarks.lerobot.observation import POINTS, Scaling
 from hierarchy_nodes.controller.base import Step
 from hierarchy_nodes.controller.diffusion import inputs
 from hierarchy_nodes.controller.diffusion.backend import DiffusionController, DiffusionOptions
@@ -74,8 +74,9 @@ class BaselineController(DiffusionController):
         """What each chunk of this episode took."""
         return self._policy.seconds
 
-    def _load(self, o: DiffusionOptions) -> None:
-        self._policy.chunk(nothing())
+    def _load(self, o: DiffusionOptions) -> int:
+        self._policy.chunk(nothing(POINTS))
+        return POINTS
 
     def reset(self) -> None:
         super().reset()

@@ -18,6 +18,7 @@ from hardware.cell.cell import Cell
 from hardware.cell.referee import Referee
 from hardware.cell.tasks import sample
 from hierarchy_nodes.controller.base import ControllerBackend
+from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.learning.episode import SETTLE
 from hierarchy_nodes.learning.evaluation import EpisodeResult, EpisodeSpec, episodes, guarded
 from hierarchy_nodes.learning.parallel import spread
@@ -39,15 +40,26 @@ def run_all(
     path.write_text("".join(_line(result) for result in before), encoding="utf-8")
     known = {result.seed: result for result in before}
     specs = episodes("basic", count, seed, plan="true", time_limit=TIME_LIMIT, max_attempts=1)
+    crashed: list[EpisodeResult] = []
     todo = [spec for spec in specs if spec.seed not in known]
     function = partial(run_one, out, name)
     with tqdm(total=count, initial=count - len(todo), disable=not progress, unit="episode") as bar:
         bar.set_description(name)
         for result in spread(function, todo, workers):
+            bar.update()
+            if result.code == "INTERNAL":
+                crashed.append(result)
+                continue
             known[result.seed] = result
             with path.open("a", encoding="utf-8") as file:
                 file.write(_line(result))
-            bar.update()
+    if crashed:
+        # Neither a success nor a failure of the policy: it must not count as one.
+        first = crashed[0]
+        raise ConfigError(
+            f"{name}: {len(crashed)} episodes broke down and will be run again, the first with "
+            f"seed {first.seed}: {first.reason}"
+        )
     return [known[spec.seed] for spec in specs]
 
 
@@ -70,7 +82,7 @@ def _line(result: EpisodeResult) -> str:
 
 
 def run_one(out: Path, name: str, spec: EpisodeSpec) -> EpisodeResult:
-    """One episode; what breaks counts as a failure."""
+    """One episode."""
     # A process for each core, as everywhere in evaluation.
     torch.set_num_threads(1)
     return guarded(partial(_run, out, name), spec)

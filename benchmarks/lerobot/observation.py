@@ -25,6 +25,8 @@ from hierarchy_nodes.types import Observation
 # What is looked at, of ``features.CHANNELS``: LeRobot's policy reads no words.
 CHANNELS = ("path", "masks", "motion")
 USED = torch.tensor([[float(name in CHANNELS) for name in ALL]])
+# Of a cloud that is always empty: there must be some.
+POINTS = 1
 _CLOUD = ("points", "plain_points", "point_colors", "plain_colors", "point_roles")
 # Numbers that vary by less are left out: scaling them would blow up rounding.
 _CONSTANT = 1e-5
@@ -61,8 +63,8 @@ def vector(batch: Batch) -> tuple[Tensor, Tensor]:
     Returns:
         ``(B, inputs.STATE)`` the arm, and ``(B, E)`` everything else.
     """
-    # One point, because there must be some; it is not in the vector.
-    points = {k: v[:, :1] if k in _CLOUD else v for k, v in batch.items()}
+    # Whatever they are, they are not in the vector.
+    points = {k: v[:, :POINTS] if k in _CLOUD else v for k, v in batch.items()}
     channels = USED.to(batch["tool"]).expand(len(batch["tool"]), -1)
     seen = inputs.prepare(points, channels)
     rest = [seen.path.flatten(1), seen.things.flatten(1), seen.motion, seen.task]

@@ -24,7 +24,7 @@ def evaluation(results: list[EpisodeResult], ours: list[EpisodeResult]) -> dict[
     only_ours = sum(a and not b for a, b in pairs)
     only_this = sum(b and not a for a, b in pairs)
     differ = only_ours + only_this
-    seconds = [s for r in results for s in r.latencies["chunk"]] if results else []
+    seconds = [s for r in results for s in r.latencies["chunk"]]
     rows = [{k: v for k, v in asdict(r).items() if k != "latencies"} for r in results]
     return {
         **share(sum(r.success for r in results), len(results)),
@@ -37,7 +37,6 @@ def evaluation(results: list[EpisodeResult], ours: list[EpisodeResult]) -> dict[
         },
         "chunk_ms_during_episodes": latency(seconds),
         "rejected_chunks": sum(r.rejected for r in results),
-        "crashed": sum(r.code == "INTERNAL" for r in results),
         "results": rows,
     }
 

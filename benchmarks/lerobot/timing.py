@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from benchmarks.lerobot.observation import POINTS
 from benchmarks.lerobot.variants import OURS, VARIANTS, ours
 from hierarchy_nodes.bench.policy import observe
 from hierarchy_nodes.controller.diffusion.features import Features, extract
@@ -34,7 +35,7 @@ def measure(
         minutes: At most for one sampler: a slower one is timed less often, its `n` says how often.
     """
     torch.set_num_threads(threads)
-    features = without_points(extract(observe()))
+    features = without_points(extract(observe(), points=POINTS))
     works: dict[str, Callable[[], object]] = {}
     for variant in (VARIANTS[name] for name in names):
         if variant.trained == OURS:

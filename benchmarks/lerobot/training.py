@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from benchmarks.lerobot.observation import USED, Scaling, without_cloud
+from benchmarks.lerobot.observation import POINTS, USED, Scaling, without_cloud
 from hierarchy_nodes.controller.diffusion.inputs import Batch
+from hierarchy_nodes.controller.diffusion.network import NetworkConfig
 from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.files import whole, write_json
 from hierarchy_nodes.learning.augmentation import AugmentationOptions
@@ -39,8 +40,9 @@ def options_for(batch: int, seed: int, rate: float, clip: float) -> TrainingOpti
         rate=rate,
         clip=clip,
         evaluate_records=_HELD_OUT,
+        network=NetworkConfig(points=POINTS),
         augmentation=AugmentationOptions(
-            points=8, drop_path=0.0, drop_masks=0.0, drop_motion=0.0, drop_text=1.0
+            drop_path=0.0, drop_masks=0.0, drop_motion=0.0, drop_text=1.0
         ),
     )
 

@@ -114,22 +114,23 @@ class DiffusionController(ControllerBackend):
     def __init__(self, options: DiffusionOptions) -> None:
         super().__init__(options)
         torch.set_num_threads(options.threads)
-        self._load(options)
+        # Its cloud has as many points as the policy looks at.
+        self._extractor = Extractor(self._load(options))
         default_filter()
         self.latency = LatencyMeter()
         # Corrections without a plan, and what is left to do when the policy breaks down.
         self._follower = PathFollower(PathFollowerOptions())
-        self._extractor = Extractor(self.policy.config.network.points)
         self.reset()
 
-    def _load(self, o: DiffusionOptions) -> None:
-        """Make ready what chunks are sampled with."""
+    def _load(self, o: DiffusionOptions) -> int:
+        """Make ready what chunks are sampled with; returns how many points it looks at."""
         path = Path(o.weights) if o.weights else default_path()
         self.policy = Policy.load(path, tuple(o.channels), o.traced)
         self._warm_start = self.policy.schedule.level(o.warm_level)
         self.policy.check_steps("warm_steps", o.warm_steps, self._warm_start)
         self.policy.check_steps("cold_steps", o.cold_steps)
         self.policy.rehearse()
+        return self.policy.config.network.points
 
     def reset(self) -> None:
         self._extractor.reset()
