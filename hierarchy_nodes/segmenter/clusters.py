@@ -108,8 +108,8 @@ def find_clusters(
     """
     limit = max(1, round(options.min_pixels * frame.depth.size / (320 * 240)))
     cloud = cloud_of(frame)
-    height = _height(cloud, options)
-    table = _over_table(cloud, options)
+    height = height_over_table(cloud, options)
+    table = over_table(cloud, options)
     raised = table & (height > options.min_height) & (height < options.z_max)
     flat = table & (np.abs(height) <= options.min_height)
     if robot is not None:
@@ -120,7 +120,7 @@ def find_clusters(
     patches = _patches(features, flat, options)
     labels = label_regions(features, frame.depth, raised, patches, options, limit)
     things = join_hollow(pixels_of(labels), features, cloud, height, options)
-    found = [_describe(frame, cloud, height, pixels, options) for pixels in things]
+    found = [describe(frame, cloud, height, pixels, options) for pixels in things]
     return sorted(found, key=lambda c: len(c.points), reverse=True)
 
 
@@ -144,17 +144,18 @@ def cloud_of(frame: RgbdFrame) -> NDArray[np.float32]:
     return cloud
 
 
-def _over_table(cloud: NDArray[np.float32], options: ClusterOptions) -> NDArray[np.bool_]:
+def over_table(cloud: NDArray[np.float32], options: ClusterOptions) -> NDArray[np.bool_]:
+    """``(H, W)`` which points of the cloud lie in the table region, at any height."""
     x, y, _ = cloud
     return (x > options.x_min) & (x < options.x_max) & (np.abs(y) < options.y_max)
 
 
-def _height(cloud: NDArray[np.float32], options: ClusterOptions) -> NDArray[np.float32]:
+def height_over_table(cloud: NDArray[np.float32], options: ClusterOptions) -> NDArray[np.float32]:
     """``(H, W)`` height of each point over the table: its plane where found, else z = 0."""
     z = cloud[2]
     # Every third pixel of every third row is plenty for a plane.
     thin = cloud[:, ::3, ::3]
-    near = np.flatnonzero(_over_table(thin, options) & (np.abs(thin[2]) < options.plane_offset))
+    near = np.flatnonzero(over_table(thin, options) & (np.abs(thin[2]) < options.plane_offset))
     near = near[:: max(1, len(near) // 1500)]
     sample = thin.reshape(3, -1)[:, near].T.astype(float)
     if len(sample) < 100:
@@ -199,7 +200,7 @@ def _patches(
     return opened.astype(bool)
 
 
-def _describe(
+def describe(
     frame: RgbdFrame,
     cloud: NDArray[np.float32],
     height: NDArray[np.float32],
