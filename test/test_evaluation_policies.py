@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from hierarchy_nodes.cli.main import main
 from hierarchy_nodes.controller.base import ControllerBackend, Step
 from hierarchy_nodes.errors import ConfigError, UnknownNameError
-from hierarchy_nodes.learning import evaluation
+from hierarchy_nodes.learning import episode, evaluation
 from hierarchy_nodes.learning.comparison import compare
 from hierarchy_nodes.learning.episode import Blinkered, perturbation, run_episode
 from hierarchy_nodes.learning.evaluation import EpisodeResult, EpisodeSpec, episodes
@@ -50,8 +50,6 @@ def test_masks_are_kept_from_a_backend_in_every_way():
         def act(self, o):
             seen.append(o)
             return Step(None, "", "busy")
-
-    from dataclasses import replace
 
     from hierarchy_nodes.types import Prompt, Role
 
@@ -175,3 +173,52 @@ def test_what_only_exists_in_process_is_refused_through_ros(capsys):
     assert "camera_shift" in told
     assert main(["evaluate", "--controller-option", "nothing"]) == 2
     assert "KEY=VALUE" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Of a network that has learned nothing but to move about near the tool."""
+    torch = pytest.importorskip("torch")
+    from toy import TINY
+
+    from hierarchy_nodes.controller.diffusion.actions import Normalisation
+    from hierarchy_nodes.controller.diffusion.network import DiffusionNetwork
+    from hierarchy_nodes.controller.diffusion.weights import PolicyConfig, save_weights
+
+    torch.manual_seed(0)
+    network = DiffusionNetwork(TINY)
+    torch.nn.init.normal_(network.out.weight, std=0.1)
+    network.done.bias.data[:] = -9.0
+    still = torch.tensor([0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.5])
+    normalisation = Normalisation.fit(still + 0.01 * torch.randn(20, 16, 10), 0.3)
+    path = tmp_path_factory.mktemp("weights") / "w.safetensors"
+    save_weights(path, PolicyConfig(network.config, [], normalisation), network.state_dict())
+    return path
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("policy", ["hierarchical", "classical"])
+def test_an_episode_does_not_know_of_the_one_before(policy, request, monkeypatch):
+    options = {}
+    if policy == "hierarchical":
+        options = {"weights": str(request.getfixturevalue("weights")), "traced": False}
+    spec = EpisodeSpec(
+        0, "place", "basic", 33, policy, 1.5, 1, plan="true", controller_options=options
+    )
+    other = replace(spec, family="push", seed=34, correct=True)
+
+    def told(spec):
+        row = asdict(run_episode(spec))
+        del row["latencies"]
+        return row
+
+    monkeypatch.setattr(episode, "SETTLE", 0.0)
+    episode._backend.cache_clear()
+    fresh = told(spec)
+    between = told(other)
+    again = told(spec)
+    assert episode._backend.cache_info().hits == 2
+    # Jerk is that of every single setpoint.
+    assert fresh["jerk"]["inside"] > 0
+    assert between["jerk"] != fresh["jerk"]
+    assert again == fresh
