@@ -32,6 +32,9 @@ class SegmenterBackend(ABC):
 SEGMENTERS = Registry(
     "segmenter",
     "hierarchy_nodes.segmenter.base:SegmenterBackend",
-    {"depth": "hierarchy_nodes.segmenter.depth:DepthSegmenter"},
+    {
+        "depth": "hierarchy_nodes.segmenter.depth:DepthSegmenter",
+        "sam2": "hierarchy_nodes.segmenter.sam2.backend:Sam2Segmenter",
+    },
     group="hierarchy.segmenters",
 )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from hierarchy_nodes.segmenter.base import SegmenterBackend
 from hierarchy_nodes.segmenter.clusters import Cluster, find_clusters
 from hierarchy_nodes.segmenter.following import (
     FollowOptions,
+    hit,
     nothing_at,
     reach_of,
     segments_of,
@@ -43,7 +42,7 @@ class DepthSegmenter(SegmenterBackend):
         self._plan_id, self._stamp, self._robot = plan.plan_id, frame.stamp, robot
         self._prompts = []
         for prompt in plan.prompts:
-            index = self._hit(prompt, clusters, frame)
+            index = hit(prompt, [cluster.mask for cluster in clusters], self.options)
             thing = nothing_at(prompt, frame) if index is None else self._things[index]
             self._prompts.append((prompt, thing))
         return self._segments(frame)
@@ -63,19 +62,6 @@ class DepthSegmenter(SegmenterBackend):
             update(thing, seen, shown[index], frame.stamp, max(elapsed, 0.0), self.options)
         self._stamp, self._robot = frame.stamp, robot
         return self._segments(frame)
-
-    def _hit(self, prompt: Prompt, clusters: list[Cluster], frame: RgbdFrame) -> int | None:
-        """The cluster at the prompt's pixel, else the nearest within the radius."""
-        height, width = frame.depth.shape
-        x, y = prompt.x * width - 0.5, prompt.y * height - 0.5
-        best, nearest = None, self.options.prompt_radius * width / 320 + 1e-6
-        for index, cluster in enumerate(clusters):
-            rows, columns = np.divmod(np.flatnonzero(cluster.mask), width)
-            away = float(np.hypot(columns - x, rows - y).min())
-            # Half a pixel away is on it.
-            if max(0.0, away - 0.71) < nearest:
-                best, nearest = index, max(0.0, away - 0.71)
-        return best
 
     def _assign(self, clusters: list[Cluster], stamp: float) -> dict[int, list[Cluster]]:
         """Which clusters each thing is; several where something in front parts it."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hierarchy_nodes.geometry import on_plane
 from hierarchy_nodes.parameters import param
@@ -48,6 +49,21 @@ def nothing_at(prompt: Prompt, frame: RgbdFrame) -> Thing:
     return Thing(place, none, 0.0, none, none[None], 0, frame.stamp, health=0.0, lost=True)
 
 
+def hit(prompt: Prompt, masks: Sequence[NDArray[np.bool_]], options: FollowOptions) -> int | None:
+    """The mask ``(H, W)`` at the prompt's pixel, else the nearest within the radius."""
+    best, nearest = None, np.inf
+    for index, mask in enumerate(masks):
+        height, width = mask.shape
+        x, y = prompt.x * width - 0.5, prompt.y * height - 0.5
+        rows, columns = np.divmod(np.flatnonzero(mask), width)
+        away = float(np.hypot(columns - x, rows - y).min(initial=np.inf))
+        # Half a pixel away is on it.
+        away = max(0.0, away - 0.71)
+        if away < min(nearest, options.prompt_radius * width / 320 + 1e-6):
+            best, nearest = index, away
+    return best
+
+
 def reach_of(thing: Thing, stamp: float, options: FollowOptions) -> float:
     """How far from its last place `thing` may be at `stamp`, metres."""
     return min(options.reach + options.speed * (stamp - thing.seen_at), options.search)
@@ -61,6 +77,7 @@ def update(
     elapsed: float,
     options: FollowOptions,
     quality: float = 1.0,
+    by_depth: bool = True,
 ) -> None:
     """Take in what one frame says of a thing.
 
@@ -72,6 +89,7 @@ def update(
         elapsed: Since the frame before, seconds.
         options: When it is lost, and how fast its health follows.
         quality: How far `seen` is to be believed, in [0, 1].
+        by_depth: Whether a thing that is not seen is still there if the depth image says so.
     """
     blend = 1 - math.exp(-elapsed / max(options.smoothing, 1e-6))
     if seen:
@@ -88,7 +106,7 @@ def update(
     if thing.lost:
         thing.health = 0.0
         return
-    if shown.agrees > 0.6:
+    if by_depth and shown.agrees > 0.6:
         # On a thing of its own colour it has no cluster, but it is where it was.
         thing.seen_at, thing.gone_since = stamp, None
         thing.health += blend * (0.7 - thing.health)
