@@ -6,6 +6,7 @@ import math
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 from transforms3d import quaternions
 from transforms3d.euler import euler2quat
 
@@ -235,9 +236,16 @@ class Cell:
 
     def capture(self, camera: str = "front") -> RgbdFrame:
         """What `camera` sees now; call it from one thread only."""
+        return self._looking().capture(self.data.qpos, self.time, camera)
+
+    def geoms(self, camera: str = "front") -> NDArray[np.int32]:
+        """``(H, W)``: which geom of the model `camera` sees where, -1 for none; as `capture`."""
+        return self._looking().geoms(self.data.qpos, camera)
+
+    def _looking(self) -> Eye:
         if self._eye is None:
             self._eye = Eye(self.model, *self._size, self.camera_poses)
-        return self._eye.capture(self.data.qpos, self.time, camera)
+        return self._eye
 
     def close(self) -> None:
         """Free the renderer; harmless when done twice."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from hardware.cell.scene import FIELD_OF_VIEW, FRAME_IDS
 from hierarchy_nodes.errors import DriverError, UnknownNameError
@@ -82,6 +83,46 @@ class Eye:
         Raises:
             UnknownNameError: The scene has no such camera.
         """
+        self._pose(qpos, camera)
+        size = (self._intrinsics.height, self._intrinsics.width)
+        color, buffer = np.empty((*size, 3), np.uint8), np.empty(size, np.float32)
+        mujoco.mjr_render(self._rectangle, self._scene, self._context)
+        mujoco.mjr_readPixels(color, buffer, self._rectangle, self._context)
+        return RgbdFrame(
+            stamp,
+            FRAME_IDS[camera],
+            np.ascontiguousarray(np.flipud(color)),
+            self._metres(buffer),
+            self._intrinsics,
+            self._poses[camera],
+        )
+
+    def geoms(self, qpos: Array, camera: str = "front") -> NDArray[np.int32]:
+        """``(H, W)``: which geom of the model each pixel shows, -1 for none.
+
+        Raises:
+            UnknownNameError: As :meth:`capture`.
+        """
+        self._pose(qpos, camera)
+        scene = self._scene
+        flags = (mujoco.mjtRndFlag.mjRND_SEGMENT.value, mujoco.mjtRndFlag.mjRND_IDCOLOR.value)
+        color = np.empty((self._intrinsics.height, self._intrinsics.width, 3), np.uint8)
+        for flag in flags:
+            scene.flags[flag] = 1
+        mujoco.mjr_render(self._rectangle, scene, self._context)
+        mujoco.mjr_readPixels(color, None, self._rectangle, self._context)
+        for flag in flags:
+            scene.flags[flag] = 0
+        numbers = np.flipud(color).astype(np.int32) @ np.array([1, 256, 65536], np.int32) - 1
+        found = np.full(scene.ngeom + 1, -1, np.int32)  # the last entry is for pixels of nothing
+        kind = mujoco.mjtObj.mjOBJ_GEOM.value
+        for geom in scene.geoms[: scene.ngeom]:
+            if geom.segid >= 0 and geom.objtype == kind:
+                found[geom.segid] = geom.objid
+        return found[numbers]
+
+    def _pose(self, qpos: Array, camera: str) -> None:
+        """Bring the scene to be drawn to the configuration `qpos`."""
         model, data = self._model, self._data
         index = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_CAMERA, camera)
         if index < 0:
@@ -98,18 +139,6 @@ class Eye:
             model, data, self._option, None, self._camera, everything, self._scene
         )
         self._gl.make_current()
-        size = (self._intrinsics.height, self._intrinsics.width)
-        color, buffer = np.empty((*size, 3), np.uint8), np.empty(size, np.float32)
-        mujoco.mjr_render(self._rectangle, self._scene, self._context)
-        mujoco.mjr_readPixels(color, buffer, self._rectangle, self._context)
-        return RgbdFrame(
-            stamp,
-            FRAME_IDS[camera],
-            np.ascontiguousarray(np.flipud(color)),
-            self._metres(buffer),
-            self._intrinsics,
-            self._poses[camera],
-        )
 
     def _metres(self, buffer: np.ndarray) -> np.ndarray:
         """Depth buffer (1 at the near plane, 0 at the far one) to metres, upright."""
