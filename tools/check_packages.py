@@ -35,7 +35,7 @@ PIP_ONLY = {
     "zstandard",
 }
 # Only for those who ask for it by an argument, and told how to install it.
-OPTIONAL = {"PIL", "ray", "transformers"}
+OPTIONAL = {"PIL", "hydra", "omegaconf", "ray", "sam2", "transformers"}
 PIP_NAMES = {"mcap_ros2": "mcap-ros2-support", "qpsolvers": "mink"}
 
 
