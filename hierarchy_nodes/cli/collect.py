@@ -13,10 +13,19 @@ from hierarchy_nodes.parameters import with_values
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from hardware.cell.tasks import AXES, FAMILIES
     from hierarchy_nodes.learning.demonstrations import FIRST_SEED
+    from hierarchy_nodes.learning.planner import images
 
-    parser.add_argument("--episodes", type=int, required=True, help="how many to try")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--episodes", type=int, help="how many demonstrations to try")
+    what.add_argument(
+        "--images", type=int, metavar="N", help="instead: images with instructions, for a planner"
+    )
     parser.add_argument(
-        "--seed", type=int, default=FIRST_SEED, help=f"of the first one (default {FIRST_SEED})"
+        "--seed",
+        type=int,
+        default=None,
+        help=f"of the first one (default: {FIRST_SEED} for episodes, {images.FIRST_SEED} for "
+        "images)",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the data set")
     parser.add_argument(
@@ -37,12 +46,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from hierarchy_nodes.learning.demonstrations import DemonstrationOptions, collect, specs
+    from hierarchy_nodes.learning.demonstrations import (
+        FIRST_SEED,
+        DemonstrationOptions,
+        collect,
+        specs,
+    )
 
     a = arguments
+    if a.images is not None:
+        return _images(a)
     options = with_values(DemonstrationOptions(), key_values("--set", a.set))
     families, axes = tuple(a.families), tuple(a.axes)
-    todo = specs(a.episodes, a.seed, a.out, families, axes, not a.no_video, a.actor, options)
+    seed = FIRST_SEED if a.seed is None else a.seed
+    todo = specs(a.episodes, seed, a.out, families, axes, not a.no_video, a.actor, options)
     figures = collect(todo, a.out, a.workers, a.ray, a.resume, progress=not a.quiet)
     print(
         f"{figures['kept']} of {figures['tried']} episodes kept "
@@ -53,4 +70,18 @@ def run(arguments: argparse.Namespace) -> int:
     )
     for failure in figures["failures"]:
         print(f"  {failure}", file=sys.stderr)
+    return 0
+
+
+def _images(a: argparse.Namespace) -> int:
+    from hierarchy_nodes.learning.planner.images import FIRST_SEED, collect_images
+
+    seed = FIRST_SEED if a.seed is None else a.seed
+    found = collect_images(a.images, seed, a.out, a.workers, a.ray, a.resume, not a.quiet)
+    made, wall = found["made_now"], found["wall_s"]
+    print(
+        f"{made} images in {wall:.0f} s ({made / max(wall, 1e-3):.1f} a second); {a.out} now has "
+        f"{found['images']} images with {found['tasks']} instructions, "
+        f"{found['bytes'] / 1e6:.1f} MB"
+    )
     return 0

@@ -19,6 +19,7 @@ from hardware.cell.referee import Referee
 from hardware.cell.scene import COLORS, ObjectSpec
 from hardware.cell.tasks import TaskSpec
 from hierarchy_nodes.geometry import point_cloud, project, segment_distance
+from hierarchy_nodes.learning.skill import Skill
 from hierarchy_nodes.learning.skills import SKILLS
 from hierarchy_nodes.learning.world import World
 from hierarchy_nodes.parameters import param
@@ -74,20 +75,9 @@ class TruePlanner(PlannerBackend):
     def plan(self, request: PlanRequest) -> Plan:
         world, frame = self.world, request.frame
         skill = SKILLS[world.task.family](world)
-        legs = skill.decide(request.robot.tool, request.robot.gripper).legs
-        ways: list[Way] = []
-        key: list[bool] = []
-        for leg in legs:
-            if ways and np.linalg.norm(leg.pose.position - ways[-1].point) < 0.005:
-                continue
-            ways.append(Way(leg.pose.position, leg.event))
-            key.append(leg.key or leg.event != Gripper.KEEP)
-        first = skill.first if request.robot.gripper > 0.9 or not request.holding else Gripper.KEEP
-        drawn = draw_path(frame, request.robot.tool.position, first, ways)
-        kept = simplify(
-            drawn, self.options.tolerance, {0, *(i + 1 for i, k in enumerate(key) if k)}
+        path, points = true_path(
+            skill, frame, request.robot, request.holding, self.options.tolerance
         )
-        path = tuple(drawn[i] for i in kept)
         if not self.options.depth:
             path = tuple(replace(point, depth=float("nan")) for point in path)
         return Plan(
@@ -98,7 +88,7 @@ class TruePlanner(PlannerBackend):
             instruction=request.instruction,
             interaction=skill.interaction,
             path=path,
-            prompts=self._prompts(frame, [way.point for way in ways]),
+            prompts=self._prompts(frame, points),
             valid_until=frame.stamp + self.options.plan_lifetime,
             source="true",
             subtask=request.instruction,
@@ -132,6 +122,31 @@ class TruePlanner(PlannerBackend):
                 near.append((away, thing))
         near.sort(key=lambda pair: pair[0])
         return (*prompts, *(prompt(Role.AVOID, thing) for _, thing in near[:AVOID_MOST]))
+
+
+def true_path(
+    skill: Skill, frame: RgbdFrame, robot: RobotState, holding: bool, tolerance: float
+) -> tuple[tuple[PathPoint, ...], list[Array]]:
+    """The expert's way as HAMSTER draws it, and all its points ``(3,)`` after the first one.
+
+    Args:
+        skill: Of the task.
+        frame: To be drawn on.
+        robot: At the beginning.
+        holding: The gripper holds the target.
+        tolerance: Of the simplification, in widths of the image.
+    """
+    ways: list[Way] = []
+    key: list[bool] = []
+    for leg in skill.decide(robot.tool, robot.gripper).legs:
+        if ways and np.linalg.norm(leg.pose.position - ways[-1].point) < 0.005:
+            continue
+        ways.append(Way(leg.pose.position, leg.event))
+        key.append(leg.key or leg.event != Gripper.KEEP)
+    first = skill.first if robot.gripper > 0.9 or not holding else Gripper.KEEP
+    drawn = draw_path(frame, robot.tool.position, first, ways)
+    kept = simplify(drawn, tolerance, {0, *(i + 1 for i, k in enumerate(key) if k)})
+    return tuple(drawn[i] for i in kept), [way.point for way in ways]
 
 
 def simplify(path: tuple[PathPoint, ...], tolerance: float, keep: set[int]) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -40,6 +41,10 @@ SIZES: dict[str, tuple[str, ...]] = {
 }
 
 
+# "darkgreen" is said as two words.
+_SHADE = re.compile(r"^(dark|light|medium|pale|deep)(?=\w)")
+
+
 @dataclass(frozen=True)
 class Words:
     """A description, taken apart; empty parts are not said.
@@ -68,7 +73,10 @@ class Words:
 
         noun = self.noun or pick(GENERIC)
         size = pick(SIZES[self.size]) if self.size else ""
-        name = " ".join(filter(None, [size, self.color, noun]))
+        color = self.color
+        if rng.random() < 0.7:
+            color = _SHADE.sub(r"\1 ", color)
+        name = " ".join(filter(None, [size, color, noun]))
         if self.other:
             name = f"other {name}"
         if self.place:

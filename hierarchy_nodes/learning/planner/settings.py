@@ -136,7 +136,7 @@ def _things(rng: np.random.Generator) -> list[Item]:
     left = dict(CAST)
     items: list[Item] = []
     taken: list[Circle] = []
-    for _ in range(int(rng.integers(2, 9))):
+    for _ in range(int(rng.integers(3, 11))):
         # Twins make words such as "left" needed, and one colour in two shapes both words.
         twin = items[rng.integers(len(items))] if items and rng.random() < 0.3 else None
         kind = twin.kind if twin else _kind(rng)
