@@ -32,6 +32,7 @@ PIP_ONLY = {
     "pyarrow",
     "qpsolvers",
     "safetensors",
+    "webcolors",
     "zstandard",
 }
 # Only for those who ask for it by an argument, and told how to install it.

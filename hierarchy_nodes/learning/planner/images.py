@@ -105,11 +105,13 @@ def row(seed: int) -> dict[str, Any]:
     """One image with its instructions; the same seed gives the same."""
     stage, drafter = _stage()
     rng = np.random.default_rng([seed, 7])
-    wishes: list[Wish] = []
-    while not wishes:
+    while True:
         setting = drafter.draw(rng)
         picture = stage.show(setting)
+        assert picture is not None  # It was asked for.
         wishes = Wisher(stage, setting, picture, rng).draw(TASKS)
+        if wishes:
+            break
     frame, robot = picture.frame, picture.robot
     state = state_of(robot, frame.intrinsics, frame.camera_pose, bool(setting.held))
     bgr = cv2.cvtColor(frame.color, cv2.COLOR_RGB2BGR)

@@ -69,7 +69,7 @@ class Words:
         """In words, with an article."""
 
         def pick(options: Sequence[str]) -> str:
-            return options[rng.integers(len(options))]
+            return options[int(rng.integers(len(options)))]
 
         noun = self.noun or pick(GENERIC)
         size = pick(SIZES[self.size]) if self.size else ""

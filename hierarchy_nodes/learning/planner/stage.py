@@ -112,7 +112,7 @@ class Stage:
 
     def __init__(self) -> None:
         self.kinematics = Kinematics()
-        objects = []
+        objects: list[ObjectSpec] = []
         for shape, count in CAST.items():
             for i in range(count):
                 spot = (0.45 + 0.4 * len(objects), 3.0)

@@ -85,6 +85,11 @@ class Seen:
 class CompactNetwork(nn.Module):
     """Image, words and state to maps, a path and what to say."""
 
+    pixel_grid: Tensor
+    grid4: Tensor
+    grid8: Tensor
+    waves: Tensor
+
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         c, d = config, config.width
