@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from hierarchy_nodes.cli.arguments import add_set, key_values
 from hierarchy_nodes.errors import ConfigError
@@ -17,15 +19,21 @@ INSTALL = "pip install torch safetensors (CPU only: add --index-url of a CPU bui
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from hierarchy_nodes.learning.policies import TRAINED
 
-    parser.add_argument("part", choices=("controller",), help="what to train")
+    parser.add_argument("part", choices=("controller", "planner"), help="what to train")
     parser.add_argument(
-        "--data", type=Path, required=True, metavar="DIR", help="from 'hierarchy collect'"
+        "--data",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="from 'hierarchy collect'; for the planner with --images",
     )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="weights, metrics, checkpoint"
     )
-    parser.add_argument("--steps", type=int, default=20_000, help="default %(default)s")
-    parser.add_argument("--batch", type=int, default=128, help="in each process, default 128")
+    parser.add_argument("--steps", type=int, default=None, help="default 20000, planner 30000")
+    parser.add_argument(
+        "--batch", type=int, default=None, help="in each process; default 128, planner 12 images"
+    )
     parser.add_argument("--seed", type=int, default=0, help="default 0")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     parser.add_argument(
@@ -34,31 +42,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="hierarchical",
         help="flat: the same network and data, but it never sees path, masks or corrections",
     )
-    parser.add_argument("--rate", type=float, default=5e-4, help="learning rate, default 5e-4")
+    parser.add_argument(
+        "--rate", type=float, default=None, help="learning rate; default 5e-4, planner 1e-3"
+    )
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default auto"
     )
-    add_set(parser, "any other option: of training, network.KEY or augmentation.KEY")
+    add_set(
+        parser,
+        "any other option: of training, network.KEY, augmentation.KEY or (planner) variation.KEY",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def run(arguments: argparse.Namespace) -> int:
     require_torch()
+    a = arguments
+    weights = _planner(a) if a.part == "planner" else _controller(a)
+    if os.environ.get("RANK", "0") == "0":
+        print(f"written: {weights} ({weights.stat().st_size / 1e6:.1f} MB)")
+    return 0
+
+
+def _controller(a: argparse.Namespace) -> Path:
     from hierarchy_nodes.learning.dataset import load_arrays
     from hierarchy_nodes.learning.training import TrainingOptions, train
 
-    a = arguments
-    options = TrainingOptions(
-        steps=a.steps,
-        batch=a.batch,
-        seed=a.seed,
-        policy=a.policy,
-        rate=a.rate,
-        warmup=min(TrainingOptions.warmup, a.steps // 10),
-        device=a.device,
-    )
-    options = with_values(options, key_values("--set", a.set))
-    weights = train(
+    options = with_values(_run_options(TrainingOptions(policy=a.policy), a), _more(a))
+    return train(
         load_arrays(a.data),
         a.out,
         options,
@@ -66,9 +77,30 @@ def run(arguments: argparse.Namespace) -> int:
         progress=not a.quiet and sys.stderr.isatty(),
         facts={"folder": a.data.name},
     )
-    if os.environ.get("RANK", "0") == "0":
-        print(f"written: {weights} ({weights.stat().st_size / 1e6:.1f} MB)")
-    return 0
+
+
+def _planner(a: argparse.Namespace) -> Path:
+    from hierarchy_nodes.learning.planner.training import PlannerTrainingOptions, train_planner
+
+    return train_planner(
+        a.data,
+        a.out,
+        with_values(_run_options(PlannerTrainingOptions(), a), _more(a)),
+        resume=a.resume,
+        progress=not a.quiet and sys.stderr.isatty(),
+        facts={"folder": a.data.name},
+    )
+
+
+def _run_options(options: Any, a: argparse.Namespace) -> Any:
+    """`options` with what the command line says about any training."""
+    said = {name: getattr(a, name) for name in ("steps", "batch", "seed", "rate", "device")}
+    options = replace(options, **{k: v for k, v in said.items() if v is not None})
+    return replace(options, warmup=min(options.warmup, options.steps // 10))
+
+
+def _more(a: argparse.Namespace) -> dict[str, Any]:
+    return key_values("--set", a.set)
 
 
 def require_torch() -> None:

@@ -25,6 +25,7 @@ from hierarchy_nodes.planner.compact.inputs import (
     STATUSES,
     WIDTH,
 )
+from hierarchy_nodes.planner.compact.motion import MotionHead
 from hierarchy_nodes.planner.compact.text import FIRST, NOTHING, SEGMENTS
 
 STRIDE = 4
@@ -130,6 +131,7 @@ class CompactNetwork(nn.Module):
         self.draw = nn.ModuleList(Block(d, c.heads, other=True) for _ in range(c.path_layers))
         self.draw_norm = nn.LayerNorm(d)
         self.point = nn.Linear(d, 1 + ANCHORS + 2 + 1 + EVENTS)
+        self.motion = MotionHead(d)
         _coordinates(self)
 
     def see(self, images: Tensor) -> Seen:

@@ -1,0 +1,185 @@
+"""What the compact planner is trained for, and how far it got on held-out images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hierarchy_nodes.learning.planner.data import Batch
+from hierarchy_nodes.planner.compact.answer import best_cells, sureness
+from hierarchy_nodes.planner.compact.inputs import MAPS, STATUSES
+from hierarchy_nodes.planner.compact.network import GRID, CompactNetwork, Seen
+
+PLAN = STATUSES.index("plan")
+# How much each part of the loss counts.
+WEIGHTS = {
+    "target": 1.0, "goal": 0.7, "avoid": 0.15, "status": 1.0, "interaction": 0.3, "flags": 0.3,
+    "there": 0.3, "points": 10.0, "heights": 5.0, "events": 0.3, "motion": 0.3,
+}  # fmt: skip
+
+
+def outputs(network: CompactNetwork, batch: Batch) -> dict[str, Tensor]:
+    """The network on a batch: each image is encoded once."""
+    seen = network.see(batch["images"].float() / 255)
+    of = batch["image_of"]
+    names = ("ids", "colors", "segments", "state", "before")
+    return network(Seen(seen.fine[of], seen.coarse[of]), *(batch[name] for name in names))
+
+
+class PlannerObjective(nn.Module):
+    """The loss of a batch and its parts."""
+
+    def __init__(self, network: CompactNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        found = outputs(self.network, batch)
+        parts: dict[str, Tensor] = {}
+        for i, role in enumerate(MAPS):
+            mask = batch["masks"][:, i]
+            there = mask.sum(1) > 0
+            surprise = -(mask * found["maps"][:, i].flatten(1).log_softmax(1)).sum(1)
+            # Less the entropy of the mask: what a perfect answer would still cost.
+            least = -(mask * mask.clamp(min=1e-9).log()).sum(1)
+            parts[str(role)] = _mean(surprise - least, there)
+        parts["status"] = functional.cross_entropy(found["status"], batch["status"])
+        parts["interaction"] = functional.cross_entropy(found["interaction"], batch["interaction"])
+        parts["flags"] = functional.binary_cross_entropy_with_logits(found["flags"], batch["flags"])
+        planned, there = batch["status"] == PLAN, batch["path_there"]
+        parts["there"] = _mean(
+            functional.binary_cross_entropy_with_logits(
+                found["there"], there, reduction="none"
+            ).mean(1),
+            planned,
+        )
+        used = there > 0
+        path = batch["path"]
+        parts["points"] = _mean((found["points"] - path[..., :2]).abs().sum(-1), used)
+        parts["heights"] = _mean((found["heights"] - path[..., 2]).abs(), used)
+        events = functional.cross_entropy(
+            found["events"].flatten(0, 1), path[..., 3].long().flatten(), reduction="none"
+        )
+        parts["events"] = _mean(events.unflatten(0, used.shape), used)
+        parts["motion"] = self._motion(batch)
+        total = torch.stack([WEIGHTS[name] * part for name, part in parts.items()]).sum()
+        return total, {name: part.detach() for name, part in parts.items()}
+
+    def _motion(self, batch: Batch) -> Tensor:
+        signs, grip, way = self.network.motion(batch["motion"])
+        there = batch["motion_there"] > 0
+        loss = functional.cross_entropy(
+            signs.flatten(0, 1), batch["signs"].flatten(), reduction="none"
+        ).unflatten(0, signs.shape[:2])
+        loss = loss.sum(1) + functional.cross_entropy(grip, batch["grip"], reduction="none")
+        return _mean(loss + (way - batch["way"]).square().sum(1), there)
+
+
+def _mean(values: Tensor, where: Tensor) -> Tensor:
+    """Over what counts; 0 where nothing does."""
+    kept = where.to(values.dtype)
+    return (values * kept).sum() / kept.sum().clamp(min=1.0)
+
+
+@torch.no_grad()
+def judge(network: CompactNetwork, batch: Batch) -> dict[str, Tensor]:
+    """Of each question: what was right, how sure the network was, how far the path was off.
+
+    Returns:
+        ``(N,)`` each: ``status`` (right), ``target`` and ``goal`` (point inside; true where there
+        is none), ``end`` (distance of the last path point, widths; NaN without a plan), ``motion``
+        (all right), ``interaction``, ``raw``, ``right`` (what a confidence is about), ``planned``,
+        and ``said`` and ``true``, numbers of the statuses.
+    """
+    found = outputs(network, batch)
+    planned = batch["status"] == PLAN
+    points = best_cells(found["maps"])
+    column = (points[..., 0] * GRID[1]).long().clamp(0, GRID[1] - 1)
+    row = (points[..., 1] * GRID[0]).long().clamp(0, GRID[0] - 1)
+    at = (row * GRID[1] + column)[..., None]
+    masks = batch["masks"]
+    inside = masks.gather(2, at)[..., 0] > 0
+    none = masks.sum(2) == 0
+    said = found["status"].argmax(1)
+    last = (batch["path_there"].sum(1).long() - 1).clamp(min=0)
+    place = last[:, None, None].expand(-1, 1, 2)
+    off = found["points"].gather(1, place) - batch["path"][..., :2].gather(1, place)
+    end = (off[:, 0] * torch.tensor([1.0, GRID[0] / GRID[1]], device=off.device)).norm(dim=1)
+    signs, grip, _ = network.motion(batch["motion"])
+    motion = (signs.argmax(2) == batch["signs"]).all(1) & (grip.argmax(1) == batch["grip"])
+    status = said == batch["status"]
+    target, goal = inside[:, 0] | none[:, 0], inside[:, 1] | none[:, 1]
+    nan = torch.full_like(end, torch.nan)
+    return {
+        "status": status,
+        "target": target,
+        "goal": goal,
+        "end": torch.where(planned, end, nan),
+        "motion": motion,
+        "interaction": found["interaction"].argmax(1) == batch["interaction"],
+        "raw": sureness(found),
+        "right": status & (~planned | (target & goal)),
+        "planned": planned,
+        "said": said,
+        "true": batch["status"],
+    }
+
+
+def summarise(found: dict[str, Tensor]) -> dict[str, Any]:
+    """Figures of :func:`judge` for many questions."""
+    planned = found["planned"]
+    absent = STATUSES.index("not there")
+    said, true = found["said"] == absent, found["true"] == absent
+    both = float((said & true).sum())
+
+    def share(values: Tensor, where: Tensor) -> float:
+        return round(float(values[where].float().mean()), 4) if where.any() else 0.0
+
+    everywhere = torch.ones_like(planned)
+    return {
+        "n": len(planned),
+        "plans": int(planned.sum()),
+        "target": share(found["target"], planned),
+        "goal": share(found["goal"], planned),
+        "end_widths": share(found["end"], planned),
+        "status": share(found["status"], everywhere),
+        "interaction": share(found["interaction"], everywhere),
+        "motion": share(found["motion"], planned),
+        "absent_precision": round(both / max(float(said.sum()), 1.0), 4),
+        "absent_recall": round(both / max(float(true.sum()), 1.0), 4),
+    }
+
+
+def fit_calibration(raw: Tensor, right: Tensor, steps: int = 200) -> tuple[float, float]:
+    """Slope and offset of the logistic that makes `raw` a probability of `right`."""
+    logits = torch.logit(raw.double().clamp(1e-6, 1 - 1e-6))
+    values = torch.tensor([1.0, 0.0], dtype=torch.double, requires_grad=True)
+    optimizer = torch.optim.LBFGS([values], max_iter=steps, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        slope = functional.softplus(values[0])
+        # A weak pull towards "as it is", for the case of few images or all of them right.
+        pull = 1e-2 * ((values[0] - 1) ** 2 + values[1] ** 2)
+        total = functional.binary_cross_entropy_with_logits(
+            slope * logits + values[1], right.double()
+        )
+        (total + pull).backward()
+        return total
+
+    optimizer.step(loss)
+    slope, offset = functional.softplus(values[0]).item(), values[1].item()
+    return float(slope), float(offset)
+
+
+def calibration_error(confidence: Tensor, right: Tensor, bins: int = 10) -> float:
+    """Expected calibration error over equally filled bins (Guo et al. 2017, eq. 3)."""
+    order = confidence.argsort()
+    total = 0.0
+    for part in order.chunk(bins):
+        gap = confidence[part].double().mean() - right[part].double().mean()
+        total += float(gap.abs()) * len(part) / len(order)
+    return total

@@ -1,0 +1,152 @@
+"""Trains the compact planner: seeded, resumable, on one device or many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hierarchy_nodes.errors import ConfigError
+from hierarchy_nodes.learning.planner.data import PlannerData, VariationOptions
+from hierarchy_nodes.learning.planner.objective import (
+    PlannerObjective,
+    calibration_error,
+    fit_calibration,
+    judge,
+    summarise,
+)
+from hierarchy_nodes.learning.plot import Curve
+from hierarchy_nodes.learning.trainer import CHECKPOINT, BaseTrainer, RunOptions, processes
+from hierarchy_nodes.parameters import param
+from hierarchy_nodes.planner.compact.network import CompactNetwork, NetworkConfig
+from hierarchy_nodes.planner.compact.text import vocabulary_of
+from hierarchy_nodes.planner.compact.weights import Calibration, PlannerWeights, save_weights
+
+WEIGHTS = "planner.safetensors"
+_LOOK = 16  # images at a time where nothing is learned
+
+
+@dataclass(frozen=True)
+class PlannerTrainingOptions(RunOptions):
+    """How to train; `batch` counts images."""
+
+    steps: int = param(30_000, "Optimiser steps", low=1, high=10_000_000)
+    batch: int = param(12, "Images in a step, in each process", low=1, high=4096)
+    each: int = param(4, "Instructions about each of them, at most", low=1, high=64)
+    rate: float = param(1e-3, "Highest learning rate", low=1e-7, high=1.0)
+    decay: float = param(0.02, "Weight decay", low=0.0, high=1.0)
+    evaluate_records: int = param(200, "Images in a look", low=1, high=100_000)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    variation: VariationOptions = field(default_factory=VariationOptions)
+
+
+def train_planner(
+    folder: Path,
+    out: Path,
+    options: PlannerTrainingOptions,
+    *,
+    resume: bool = False,
+    progress: bool = True,
+    facts: Mapping[str, Any] | None = None,
+) -> Path:
+    """Train on the images in `folder`; as ``learning.training.train``.
+
+    Raises:
+        ConfigError: The data or the checkpoint does not fit.
+    """
+    with processes(options.device) as (device, rank, world):
+        trainer = PlannerTrainer(folder, out, options, device, rank, world, dict(facts or {}))
+        if resume:
+            trainer.restore()
+        elif (out / CHECKPOINT).exists():
+            raise ConfigError(f"{out}: holds a checkpoint already; add --resume, or name another.")
+        return trainer.run(progress and rank == 0)
+
+
+class PlannerTrainer(BaseTrainer):
+    """One process of a training run."""
+
+    WEIGHTS = WEIGHTS
+    options: PlannerTrainingOptions
+    network: CompactNetwork
+    average: CompactNetwork
+
+    def __init__(
+        self,
+        folder: Path,
+        out: Path,
+        options: PlannerTrainingOptions,
+        device: torch.device,
+        rank: int = 0,
+        world: int = 1,
+        facts: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(out, options, device, rank, world, facts)
+        self.data = PlannerData(folder)
+        self.learned_from, self.kept = self.data.split(options.held_out, options.seed)
+        vocabulary = vocabulary_of(self.data.texts())
+        config = replace(options.network, vocabulary=len(vocabulary))
+        self.data.encode_words(vocabulary, config.words)
+        torch.manual_seed(options.seed)
+        self.network = CompactNetwork(config).to(device)
+        self.average = CompactNetwork(config).to(device).requires_grad_(False).eval()
+        self.average.load_state_dict(self.network.state_dict())
+        self.config = PlannerWeights(config, vocabulary)
+        self.objective = PlannerObjective(self.network)
+        self._prepare()
+
+    def _loss(self, model: nn.Module, random: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        o = self.options
+        rng = np.random.default_rng([o.seed, self.rank, self.step])
+        images = self.learned_from[rng.integers(len(self.learned_from), size=o.batch)]
+        batch = self.data.batch(images, o.each, rng, o.variation)
+        loss, parts = model({k: v.to(self.device) for k, v in batch.items()})
+        return loss, parts
+
+    def evaluate(self) -> dict[str, Any]:
+        """The averaged network on held-out images, all their instructions; calibrates, too."""
+        found = self._judged()
+        slope, offset = fit_calibration(found["raw"], found["right"])
+        calibration = Calibration(slope, offset)
+        self.config = replace(self.config, calibration=calibration)
+        sure = torch.tensor([calibration(float(raw)) for raw in found["raw"]])
+        error = round(calibration_error(sure, found["right"]), 4)
+        return {"held_out": summarise(found) | {"calibration_error": error}}
+
+    def _judged(self) -> dict[str, Tensor]:
+        images = self.kept[: self.options.evaluate_records]
+        rng = np.random.default_rng(self.options.seed)
+        parts = []
+        for first in range(0, len(images), _LOOK):
+            batch = self.data.batch(images[first : first + _LOOK], 99, rng)
+            parts.append(judge(self.average, {k: v.to(self.device) for k, v in batch.items()}))
+        return {name: torch.cat([p[name] for p in parts]).cpu() for name in parts[0]}
+
+    def identity(self) -> dict[str, Any]:
+        # The calibration changes with every look.
+        return replace(self.config, calibration=Calibration()).to_json()
+
+    def write(self, training: dict[str, Any]) -> None:
+        config = replace(self.config, training=training)
+        save_weights(self.out / WEIGHTS, config, self.average.state_dict())
+
+    def about(self) -> dict[str, Any]:
+        return {
+            "images": self.data.images,
+            "instructions": len(self.data.tasks),
+            "held_out_images": len(self.kept),
+        }
+
+    def curves(self, looks: Sequence[dict[str, Any]]) -> list[Curve]:
+        steps = [n["step"] for n in looks]
+        held = [n["held_out"] for n in looks]
+        return [
+            ("target missed", steps, [1 - h["target"] for h in held]),
+            ("status wrong", steps, [1 - h["status"] for h in held]),
+            ("path's end off, widths", steps, [h["end_widths"] for h in held]),
+        ]
