@@ -34,7 +34,7 @@ def run_all(
     out: Path, name: str, count: int, seed: int, workers: int, progress: bool
 ) -> list[EpisodeResult]:
     """Episodes of the suite `basic` with one of `VARIANTS`; those in its file are not run again."""
-    path = out / f"episodes-{name}.jsonl"
+    path = file_of(out, name)
     before = read(path)
     # Without a line that was cut off, which would spoil the next one.
     path.write_text("".join(_line(result) for result in before), encoding="utf-8")
@@ -61,6 +61,11 @@ def run_all(
             f"seed {first.seed}: {first.reason}"
         )
     return [known[spec.seed] for spec in specs]
+
+
+def file_of(out: Path, name: str) -> Path:
+    """Where the episodes of a variant are noted as they end."""
+    return out / f"episodes-{name}.jsonl"
 
 
 def read(path: Path) -> list[EpisodeResult]:

@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.lerobot import report, timing
 from benchmarks.lerobot.baseline import maker, policy_class, rate_of
-from benchmarks.lerobot.episodes import run_all
+from benchmarks.lerobot.episodes import file_of, read, run_all
 from benchmarks.lerobot.training import (
     FACTS,
     BaselineTrainer,
@@ -83,7 +83,7 @@ def run(a: argparse.Namespace) -> str:
     out = a.out.resolve()
     found = report.load(out)
     if "train" in a.only:
-        found["training"] = train(a, out, policies, progress)
+        found["training"] = found.get("training", {}) | train(a, out, policies, progress)
         report.save(out, found)
     if "time" in a.only:
         found["timing"] = {
@@ -92,8 +92,8 @@ def run(a: argparse.Namespace) -> str:
         }
         report.save(out, found)
     if "evaluate" in a.only:
-        found["evaluation"] = {}
-        ours: list[Any] = []
+        found.setdefault("evaluation", {})
+        ours = read(file_of(out, OURS))
         for name in a.variants or [name for name in variants if name not in SLOW]:
             results = run_all(out, name, a.episodes, a.seed, a.workers, progress)
             ours = results if name == OURS else ours

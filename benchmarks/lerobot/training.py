@@ -156,7 +156,9 @@ class BaselineTrainer(TimedTrainer):
         make: Callable[[int, int], nn.Module],
     ) -> None:
         super().__init__(arrays, out, options, minutes)
-        index = self.split.train[:_FIT]
+        pool = self.split.train
+        order = torch.randperm(len(pool), generator=torch.Generator().manual_seed(options.seed))
+        index = pool[order[:_FIT]]
         batch = self.data.batch(index, torch.ones(len(index)))
         self.scaling = Scaling.fit(batch, batch[CHUNK], self.normalisation.binary)
         torch.manual_seed(options.seed)
