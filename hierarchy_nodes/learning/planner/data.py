@@ -154,8 +154,11 @@ class PlannerData:
 
     def _decode(self, number: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         image, things = (np.frombuffer(part, np.uint8) for part in self._pictures[number])
-        color = cv2.cvtColor(cv2.imdecode(image, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        bgr = cv2.imdecode(image, cv2.IMREAD_COLOR)
         shown = cv2.imdecode(things, cv2.IMREAD_GRAYSCALE)
+        if bgr is None or shown is None:
+            raise ConfigError(f"image {number} of the data set cannot be decoded; collect it anew.")
+        color = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
         return np.asarray(color, dtype=np.uint8), np.asarray(shown, dtype=np.uint8)
 
     def _row(
@@ -311,7 +314,9 @@ def _before(
     """As ``inputs.before_of``: a pixel of what the last plan was about."""
     found = np.zeros(BEFORE, dtype=np.float32)
     for i, item in enumerate(before):
-        rows, columns = np.nonzero(things == item + 1) if item >= 0 else ([], [])
+        if item < 0:
+            continue
+        rows, columns = np.nonzero(things == item + 1)
         if len(rows):
             k = int(rng.integers(len(rows)))
             x, y = (columns[k] + 0.5) / WIDTH, (rows[k] + 0.5) / HEIGHT
