@@ -90,6 +90,7 @@ PLANNERS = Registry(
         "classical": "hierarchy_nodes.planner.classical:ClassicalPlanner",
         "openai": "hierarchy_nodes.planner.vlm.server:ServerPlanner",
         "transformers": "hierarchy_nodes.planner.vlm.local:LocalPlanner",
+        "compact": "hierarchy_nodes.planner.compact.backend:CompactPlanner",
     },
     group="hierarchy.planners",
 )

@@ -45,12 +45,14 @@ class MotionNamer:
             point, event = points[self._next], plan.path[self._next].gripper
             away = float(np.linalg.norm(point - tool)) if point is not None else 0.0
             reach = self._near if event != Gripper.KEEP else 2.5 * self._near
-            if point is not None and away > reach and not self._passed(points, tool):
-                way = point - tool
-                return _say(observation.now, direction_words(way, self._share), way)
             waiting = (event == Gripper.CLOSE and gripper > 0.9) or (
                 event == Gripper.OPEN and gripper < 0.5
             )
+            # The way to a grasp is often the way back up: who still has to close is not past it.
+            passed = not waiting and self._passed(points, tool)
+            if point is not None and away > reach and not passed:
+                way = point - tool
+                return _say(observation.now, direction_words(way, self._share), way)
             if point is not None and waiting:
                 words = "close gripper" if event == Gripper.CLOSE else "open gripper"
                 return _say(observation.now, words, np.zeros(3), event)

@@ -162,8 +162,8 @@ def fit_calibration(raw: Tensor, right: Tensor, steps: int = 200) -> tuple[float
     def loss() -> Tensor:
         optimizer.zero_grad()
         slope = functional.softplus(values[0])
-        # A weak pull towards "as it is", for the case of few images or all of them right.
-        pull = 1e-2 * ((values[0] - 1) ** 2 + values[1] ** 2)
+        # As strong as one answer: it decides only where there are few, or all are right.
+        pull = ((slope - 1) ** 2 + values[1] ** 2) / len(logits)
         total = functional.binary_cross_entropy_with_logits(
             slope * logits + values[1], right.double()
         )

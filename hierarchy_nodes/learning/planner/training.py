@@ -37,7 +37,7 @@ class PlannerTrainingOptions(RunOptions):
 
     steps: int = param(30_000, "Optimiser steps", low=1, high=10_000_000)
     batch: int = param(12, "Images in a step, in each process", low=1, high=4096)
-    each: int = param(4, "Instructions about each of them, at most", low=1, high=64)
+    each: int = param(5, "Instructions about each of them, at most", low=1, high=64)
     rate: float = param(1e-3, "Highest learning rate", low=1e-7, high=1.0)
     decay: float = param(0.02, "Weight decay", low=0.0, high=1.0)
     evaluate_records: int = param(200, "Images in a look", low=1, high=100_000)

@@ -26,6 +26,8 @@ from hierarchy_nodes.types import Array, Interaction
 # Less of a thing in view than this, in pixels, and nobody could point at it.
 _SEEN = 25
 _HOLLOW = ("bowl",)
+# How often what is in the hand is asked for; else it has to be put down first.
+_CARRIED = 0.65
 FAMILIES = ("place", "stack", "push", "push way", "press", "open_drawer", "close_drawer", "knock")
 _SHARES = np.array([0.34, 0.10, 0.10, 0.10, 0.08, 0.10, 0.10, 0.08])
 
@@ -129,7 +131,7 @@ class Wisher:
         if kind < 0.32 and family == "place" and not held:
             return self._every(target_fits, goal_fits)
         pool = [t for t in self.items if target_fits(t) and t.name in self.seen]
-        if held:
+        if held and rng.random() < _CARRIED:
             pool = [t for t in pool if t.name == held]
         if not pool:
             return None
@@ -138,6 +140,7 @@ class Wisher:
         if goal_fits is not None:
             goals = [t for t in self.items if goal_fits(t) and t is not target]
             goals = [t for t in goals if t.name in self.seen and t.on != target.name]
+            goals = [t for t in goals if t.name != held]
             if not goals:
                 return None
             rests = [t for t in goals if t.name == target.on]

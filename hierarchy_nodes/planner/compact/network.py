@@ -46,19 +46,20 @@ class NetworkConfig:
         layers: Of attention among the image's cells.
         text_layers: Of attention among words.
         path_layers: Of the path's decoder.
+        fine: Channels of the map in which things are pointed at.
         words: Longest text.
         vocabulary: Known words, without "nothing" and "unknown".
     """
 
     stem: int = 24
-    middle: int = 48
+    middle: int = 32
     deep: int = 96
     width: int = 128
     heads: int = 4
     layers: int = 3
     text_layers: int = 2
     path_layers: int = 2
-    fine: int = 64
+    fine: int = 32
     words: int = 32
     vocabulary: int = 0
 
@@ -109,8 +110,8 @@ class CompactNetwork(nn.Module):
         self.text = nn.ModuleList(Block(d, c.heads) for _ in range(c.text_layers))
         self.text_norm = nn.LayerNorm(d)
 
-        self.look = Block(d, c.heads, itself=False, other=True)
-        self.pool = nn.Conv2d(d, d, 3, 2, 1)
+        self.look = Block(d, c.heads, itself=False, other=True, alone=False)
+        self.pool = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(d, d, 1))
         self.state = nn.Sequential(nn.Linear(STATE + BEFORE, d), nn.SiLU(), nn.Linear(d, d))
         self.summary = nn.Parameter(torch.randn(2, d) * 0.05)
         self.blocks = nn.ModuleList(Block(d, c.heads, other=True) for _ in range(c.layers))
@@ -247,11 +248,18 @@ class Residual(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm attention among tokens and to other tokens, then a small network for each."""
+    """Pre-norm attention among tokens and to other tokens, then a small network for each alone."""
 
-    def __init__(self, width: int, heads: int, itself: bool = True, other: bool = False) -> None:
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        itself: bool = True,
+        other: bool = False,
+        alone: bool = True,
+    ) -> None:
         super().__init__()
-        self.heads, self.itself, self.other = heads, itself, other
+        self.heads, self.itself, self.other, self.alone = heads, itself, other, alone
         if itself:
             self.norm = nn.LayerNorm(width)
             self.qkv = nn.Linear(width, 3 * width)
@@ -261,9 +269,10 @@ class Block(nn.Module):
             self.query = nn.Linear(width, width)
             self.key_value = nn.Linear(width, 2 * width)
             self.other_mix = nn.Linear(width, width)
-        self.ff_norm = nn.LayerNorm(width)
-        self.widen = nn.Linear(width, 2 * width)
-        self.narrow = nn.Linear(2 * width, width)
+        if alone:
+            self.ff_norm = nn.LayerNorm(width)
+            self.widen = nn.Linear(width, 2 * width)
+            self.narrow = nn.Linear(2 * width, width)
 
     def forward(
         self, x: Tensor, memory: Tensor | None = None, hidden: Tensor | None = None
@@ -278,6 +287,8 @@ class Block(nn.Module):
             q = self._heads(self.query(self.other_norm(x)))
             k, v = (self._heads(t) for t in self.key_value(memory).chunk(2, dim=-1))
             x = x + self.other_mix(_joined(functional.scaled_dot_product_attention(q, k, v, mask)))
+        if not self.alone:
+            return x
         return x + self.narrow(functional.silu(self.widen(self.ff_norm(x))))
 
     def _heads(self, x: Tensor) -> Tensor:

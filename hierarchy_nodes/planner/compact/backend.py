@@ -1,0 +1,317 @@
+"""The planner backend ``compact``: one small network for words, image, path, and what to ask."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hierarchy_nodes.controller.diffusion.history import History
+from hierarchy_nodes.errors import ErrorCode, PlanningError, PlanRejected
+from hierarchy_nodes.geometry import on_plane, project
+from hierarchy_nodes.planner.base import PlannerBackend, PlanRequest, TaskDone
+from hierarchy_nodes.planner.compact.answer import Answer, read_answer
+from hierarchy_nodes.planner.compact.drawing import Question, draw
+from hierarchy_nodes.planner.compact.inputs import (
+    HEIGHT,
+    PATH_POINTS,
+    WIDTH,
+    before_of,
+    state_of,
+)
+from hierarchy_nodes.planner.compact.motion import best, motion_inputs, motion_words
+from hierarchy_nodes.planner.compact.options import CompactOptions
+from hierarchy_nodes.planner.compact.text import Reader
+from hierarchy_nodes.planner.compact.weights import default_path, load_weights
+from hierarchy_nodes.planner.language import Instruction, parse
+from hierarchy_nodes.planner.motions import VALID, path_points
+from hierarchy_nodes.planner.phrases import normalise
+from hierarchy_nodes.planner.vlm.grounding import surface
+from hierarchy_nodes.types import (
+    Array,
+    Correction,
+    CorrectionKind,
+    Gripper,
+    Interaction,
+    LanguageMotion,
+    Observation,
+    Plan,
+    RgbdFrame,
+    RobotState,
+    Role,
+)
+
+REMEMBERED = 16
+# Of these an image does not tell whether they are done.
+_UNSEEN = (Interaction.PRESS,)
+# What is pointed at is in the hand if it is seen this near to the tool, metres.
+_IN_HAND = 0.09
+_TAKE = re.compile(r"(please )?(pick( up)?|take|grab|grasp|lift|hold)\b")
+_BACK = re.compile(r"\b(it|that|this|them) back\b")
+
+
+class Model(Protocol):
+    """What answers: the network, or a script in its place.
+
+    Attributes:
+        confidence: Makes what the network thinks of an answer a probability.
+    """
+
+    @property
+    def confidence(self) -> Callable[[float], float]: ...
+
+    def ask(self, text: str, corrections: tuple[tuple[str, str], ...], look: Look) -> Answer: ...
+
+    def motion(self, inputs: NDArray[np.float32]) -> tuple[NDArray[np.int64], int, Array]: ...
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the network sees beside words: image ``(240, 320, 3)``, state, the plan before."""
+
+    color: NDArray[np.uint8]
+    state: NDArray[np.float32]
+    before: NDArray[np.float32]
+
+
+class NetworkModel:
+    """The network with its weights.
+
+    Args:
+        path: Of the weights.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._network, config = load_weights(path)
+        self._read = Reader(config.vocabulary, config.network.words)
+        self._calibration = config.calibration
+
+    @property
+    def confidence(self) -> Callable[[float], float]:
+        return self._calibration
+
+    @torch.inference_mode()
+    def ask(self, text: str, corrections: tuple[tuple[str, str], ...], look: Look) -> Answer:
+        """One look."""
+        words = self._read(text, corrections)
+        image = torch.from_numpy(np.ascontiguousarray(look.color)).permute(2, 0, 1)[None]
+        rows = (words.ids, words.colors, words.segments, look.state, look.before)
+        tensors = (torch.from_numpy(row)[None] for row in rows)
+        return read_answer(self._network(self._network.see(image.float() / 255), *tensors))
+
+    @torch.inference_mode()
+    def motion(self, inputs: NDArray[np.float32]) -> tuple[NDArray[np.int64], int, Array]:
+        """Signs, event and direction of the present motion."""
+        signs, grip, way = self._network.motion(torch.from_numpy(inputs)[None])
+        return *best(signs[0], grip[0]), way[0].double().numpy()
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a plan was made from."""
+
+    text: str
+    corrections: tuple[tuple[str, str], ...]
+    before: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Followed:
+    """The plan that motions are named for, and its points ``(n, 3)`` in space."""
+
+    plan: Plan
+    points: Array
+    history: History
+
+
+class CompactPlanner(PlannerBackend):
+    """See the module.
+
+    Args:
+        options: See `CompactOptions`.
+        model: In place of the network.
+    """
+
+    Options = CompactOptions
+    options: CompactOptions
+
+    def __init__(self, options: CompactOptions, model: Model | None = None) -> None:
+        super().__init__(options)
+        path = Path(options.weights) if options.weights else default_path()
+        self._model: Model = model or NetworkModel(path)
+        self._asked: OrderedDict[str, _Asked] = OrderedDict()
+        self._more: OrderedDict[str, float] = OrderedDict()
+        self._followed: _Followed | None = None
+        # Where the tool was when it last took something, or was to take it.
+        self._taken: Array | None = None
+
+    # -- the executive's questions, to be answered at once --------------------------------------
+
+    def subtasks(self, instruction: str) -> tuple[str, ...]:
+        if not instruction.strip():
+            raise PlanningError(ErrorCode.INSTRUCTION_EMPTY, "The instruction is empty.")
+        try:
+            steps = parse(instruction)
+        except PlanningError:
+            # The network may understand what the grammar does not.
+            return (instruction,)
+        # "take it, then put it there" is one movement.
+        if len(steps) == 1 or any(step.picks for step in steps):
+            return (instruction,)
+        return tuple(str(step) for step in steps)
+
+    def repeats(self, subtask: str) -> bool:
+        step = _understood(subtask)
+        every = step is not None and step.target.every
+        return every or self._more.get(subtask, 0.0) > 0.5
+
+    # -- a look ---------------------------------------------------------------------------------
+
+    def plan(self, request: PlanRequest) -> Plan:
+        step = _understood(request.instruction)
+        _refuse_unlearned(request.instruction)
+        asked = self._question(request)
+        answer = self._ask(asked, request.frame, request.robot, request.holding)
+        down = None
+        if request.holding and answer.status == "plan" and not _in_hand(answer, request):
+            if self._taken is None:
+                raise PlanRejected(
+                    ErrorCode.PLAN_REJECTED, "Where to put down what is in the hand is not known."
+                )
+            down = self._taken
+        if answer.status == "done":
+            raise TaskDone(f'Nothing is left to do for "{request.instruction.strip()}".')
+        question = Question(request, step, self.options, down)
+        plan = draw(answer, question, self._model.confidence(answer.raw))
+        self._remember(plan, asked, answer)
+        self._follow(plan, answer, request.frame)
+        return plan
+
+    def verify(self, plan: Plan, frame: RgbdFrame, robot: RobotState) -> bool | None:
+        asked = self._asked.get(plan.plan_id)
+        goal = any(p.role == Role.GOAL for p in plan.prompts)
+        unseen = plan.interaction in _UNSEEN or (plan.interaction == Interaction.PUSH and not goal)
+        if asked is None or unseen:
+            return None
+        answer = self._ask(asked, frame, robot, False)
+        if answer.statuses["done"] >= self.options.verify:
+            return True
+        if self.repeats(plan.subtask):
+            # Something else may be left, which is no failure of this plan.
+            return None
+        return False if answer.statuses["plan"] >= self.options.verify else None
+
+    def motion(self, observation: Observation) -> LanguageMotion | None:
+        followed, o = self._followed, observation
+        if followed is None or followed.plan.plan_id != o.plan.plan_id or o.frame is None:
+            return None
+        tool = o.robot.tool.position
+        image = project(tool, o.frame.intrinsics, o.plan.camera_pose)[0][0]
+        done = followed.history.update(o.plan.path, image, tool, o.robot.gripper, None)
+        if done.passed >= len(o.plan.path):
+            return None
+        signs, event, way = self._model.motion(_ahead(followed, done.passed, o.robot))
+        moves = event == Gripper.KEEP and bool((signs != 1).any())
+        length = float(np.linalg.norm(way))
+        return LanguageMotion(
+            stamp=o.now,
+            text=motion_words(signs, event, way),
+            direction=way / length if moves and length > 1e-6 else np.zeros(3),
+            gripper=Gripper(event),
+            valid_until=o.now + VALID,
+            source="planner",
+        )
+
+    # -- parts ----------------------------------------------------------------------------------
+
+    def _question(self, request: PlanRequest) -> _Asked:
+        corrections = tuple((c.role or "target", c.phrase) for c in _retargets(request))
+        last = self._asked.get(request.previous.plan_id) if request.previous else None
+        if last is not None and last.corrections == corrections:
+            # Nothing was corrected since: "the other one" is still other than the same thing.
+            return _Asked(request.instruction, corrections, last.before)
+        before = before_of(request.previous if corrections else None)
+        return _Asked(request.instruction, corrections, before)
+
+    def _ask(self, asked: _Asked, frame: RgbdFrame, robot: RobotState, holding: bool) -> Answer:
+        color = frame.color
+        if color.shape[:2] != (HEIGHT, WIDTH):
+            color = np.asarray(
+                cv2.resize(color, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), dtype=np.uint8
+            )
+        state = state_of(robot, frame.intrinsics, frame.camera_pose, holding)
+        return self._model.ask(asked.text, asked.corrections, Look(color, state, asked.before))
+
+    def _remember(self, plan: Plan, asked: _Asked, answer: Answer) -> None:
+        self._asked[plan.plan_id] = asked
+        self._more[asked.text] = answer.more
+        for memory in (self._asked, self._more):
+            while len(memory) > REMEMBERED:
+                memory.popitem(last=False)
+
+    def _follow(self, plan: Plan, answer: Answer, frame: RgbdFrame) -> None:
+        """Lift the path: where masks will tell a depth, the height that was learned must do."""
+        lens, known = frame.intrinsics, path_points(plan, frame.intrinsics)
+        first = len(plan.path) - len(answer.path)  # What the network did not draw has depths.
+        points = np.zeros((len(plan.path), 3))
+        for i, (point, exact) in enumerate(zip(plan.path, known, strict=True)):
+            height = answer.path[max(i - first, 0)].height
+            drawn = on_plane(point.x, point.y, lens, plan.camera_pose, height)
+            points[i] = drawn if exact is None else exact
+            if point.gripper == Gripper.CLOSE and plan.interaction == Interaction.PLACE:
+                self._taken = points[i]
+        self._followed = _Followed(plan, points, History())
+
+
+def _ahead(followed: _Followed, passed: int, robot: RobotState) -> NDArray[np.float32]:
+    """The part of the path that the network names motions for: from the last point passed."""
+    path = followed.plan.path
+    first = max(0, min(passed - 1, len(path) - PATH_POINTS))
+    part = followed.points[first : first + PATH_POINTS]
+    points, events = np.zeros((PATH_POINTS, 3)), np.zeros(PATH_POINTS, dtype=np.int64)
+    there = np.zeros(PATH_POINTS)
+    points[: len(part)], there[: len(part)] = part, 1.0
+    events[: len(part)] = [p.gripper for p in path[first : first + PATH_POINTS]]
+    tool = robot.tool.position
+    return motion_inputs(points, events, there, passed - first, tool, robot.gripper)
+
+
+def _in_hand(answer: Answer, request: PlanRequest) -> bool:
+    """Whether the target is what the gripper holds."""
+    target = answer.targets[0]
+    at = surface(target.x, target.y, request.frame)
+    # Between the fingers depth has holes.
+    return at is None or bool(np.linalg.norm(at - request.robot.tool.position) < _IN_HAND)
+
+
+def _refuse_unlearned(instruction: str) -> None:
+    """What the network would take for something else, without a doubt of its own."""
+    step, normal = _understood(instruction), normalise(instruction)
+    picks = step is not None and step.picks and _TAKE.match(normal) is not None
+    if (picks and len(parse(instruction)) == 1) or _BACK.search(normal):
+        raise PlanningError(
+            ErrorCode.INSTRUCTION_NOT_UNDERSTOOD,
+            f'I have learned to put things somewhere, not "{instruction.strip()}". Say what is to '
+            "be put where.",
+        )
+
+
+def _understood(instruction: str) -> Instruction | None:
+    """The first step as the grammar reads it; None if it does not."""
+    try:
+        return parse(instruction)[0]
+    except PlanningError:
+        return None
+
+
+def _retargets(request: PlanRequest) -> list[Correction]:
+    kind = CorrectionKind.RETARGET
+    return [c for c in request.corrections if c.kind == kind and c.accepted and c.phrase]
