@@ -17,11 +17,11 @@ from hierarchy_nodes.learning.planner import images, sayings
 from hierarchy_nodes.learning.planner.data import PlannerData
 from hierarchy_nodes.learning.planner.objective import (
     PlannerObjective,
-    calibration_error,
     fit_calibration,
     judge,
 )
 from hierarchy_nodes.learning.planner.training import PlannerTrainingOptions, train_planner
+from hierarchy_nodes.learning.statistics import calibration_error
 from hierarchy_nodes.planner.base import PLANNERS, PlanRequest, TaskDone
 from hierarchy_nodes.planner.compact import lexicon
 from hierarchy_nodes.planner.compact.answer import Answer, Drawn, Spot, read_answer
@@ -256,8 +256,9 @@ def test_calibration_makes_confidence_a_probability():
     right = torch.rand(4000, generator=rng) < true
     slope, offset = fit_calibration(raw, right)
     assert (slope, offset) == (pytest.approx(0.5, abs=0.08), pytest.approx(-0.4, abs=0.08))
-    sure = torch.tensor([Calibration(slope, offset)(float(r)) for r in raw])
-    assert calibration_error(sure, right) < 0.03 < calibration_error(raw, right)
+    sure = np.array([Calibration(slope, offset)(float(r)) for r in raw])
+    hits = right.double().numpy()
+    assert calibration_error(sure, hits) < 0.03 < calibration_error(raw.numpy(), hits)
 
 
 # -- the backend ------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from hierarchy_nodes.cli import pointing
 from hierarchy_nodes.cli.arguments import add_spreading, key_value
 from hierarchy_nodes.files import write_json
 
@@ -18,9 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from hierarchy_nodes.learning.evaluation import PLANS, SUITES
     from hierarchy_nodes.learning.policies import POLICIES
 
-    parser.add_argument("--suite", default="place", choices=SUITES, help="which tasks")
+    suites = (*SUITES, pointing.SUITE)
+    parser.add_argument("--suite", default="place", choices=suites, help="which tasks")
     parser.add_argument(
-        "--axes", nargs="+", default=AXES, choices=AXES, help="of the suite axes (default: all)"
+        "--axes", nargs="+", default=AXES, choices=AXES, help="of the suites axes and pointing"
     )
     parser.add_argument("--policy", default="classical", choices=tuple(POLICIES), help="who acts")
     parser.add_argument(
@@ -73,6 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="allow seeds of the reserved range; only for the final comparison",
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    pointing.add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -81,6 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
     a = arguments
     if a.compare:
         return _compare(a)
+    if a.suite == pointing.SUITE:
+        return pointing.run(a)
     setting = _setting(a)
     specs = evaluation.episodes(
         a.suite, a.episodes, a.seed, a.policy, a.final, tuple(a.axes), **setting

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
+
+from hierarchy_nodes.types import Array
 
 
 def share(successes: int, episodes: int) -> dict[str, Any]:
@@ -39,6 +41,31 @@ def latency(seconds: Sequence[float]) -> dict[str, Any]:
         return {"n": 0, "p50": None, "p99": None}
     p50, p99 = np.percentile(np.asarray(seconds) * 1e3, [50, 99])
     return {"n": len(seconds), "p50": round(float(p50), 3), "p99": round(float(p99), 3)}
+
+
+def resampled(
+    rows: Array, figure: Callable[[Array], float], times: int = 1000
+) -> tuple[float, float] | None:
+    """Percentile bootstrap: 95% interval of `figure` of ``(n, ...)`` rows; None without rows."""
+    if not len(rows):
+        return None
+    rng = np.random.default_rng(0)
+    drawn = [figure(rows[rng.integers(len(rows), size=len(rows))]) for _ in range(times)]
+    low, high = np.percentile(np.array(drawn), [2.5, 97.5])
+    return round(float(low), 4), round(float(high), 4)
+
+
+def calibration_error(confidence: Array, right: Array, bins: int = 10) -> float:
+    """Expected calibration error over equally filled bins (Guo et al. 2017, eq. 3).
+
+    Args:
+        confidence, right: ``(n,)`` probabilities, and 1 where what they are about is true.
+    """
+    total = 0.0
+    for part in np.array_split(np.argsort(confidence), bins):
+        if len(part):
+            total += abs(float(confidence[part].mean() - right[part].mean())) * len(part)
+    return total / max(len(confidence), 1)
 
 
 def machine() -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from hierarchy_nodes.geometry import project, segment_distance
 from hierarchy_nodes.planner.naming import Thing
 from hierarchy_nodes.planner.routes import Way
-from hierarchy_nodes.types import Array, Gripper, PathPoint, Prompt, RgbdFrame, Role
+from hierarchy_nodes.types import Array, Gripper, Interaction, PathPoint, Prompt, RgbdFrame, Role
 
 AVOID_DISTANCE, AVOID_MOST = 0.10, 4
 
@@ -52,6 +52,17 @@ def _back_inside(frame: RgbdFrame, start: Array, end: Array) -> Array:
         inside = _seen(frame, start + middle * (end - start)) is not None
         low, high = (middle, high) if inside else (low, middle)
     return start + low * (end - start)
+
+
+def work_end(interaction: Interaction, events: Sequence[Gripper]) -> int:
+    """Which path point the work ends at: the last opening or closing, or the end of the push.
+
+    After it the tool only goes away. A path that breaks off before ends at its last point.
+    """
+    if interaction in (Interaction.PLACE, Interaction.OPEN):
+        happen = [i for i, event in enumerate(events) if i and event != Gripper.KEEP]
+        return happen[-1] if happen else len(events) - 1
+    return min(2 if interaction == Interaction.PRESS else 3, len(events) - 1)
 
 
 def draw_prompts(

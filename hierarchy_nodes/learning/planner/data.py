@@ -32,7 +32,8 @@ from hierarchy_nodes.planner.compact.inputs import (
 from hierarchy_nodes.planner.compact.motion import motion_inputs, motion_label
 from hierarchy_nodes.planner.compact.network import GRID, STRIDE
 from hierarchy_nodes.planner.compact.text import FIRST, UNKNOWN, Reader
-from hierarchy_nodes.types import Gripper, Pose
+from hierarchy_nodes.planner.drawing import work_end
+from hierarchy_nodes.types import Gripper, Interaction, Pose
 
 Batch = dict[str, Tensor]
 _NAMES = [str(i) for i in INTERACTIONS]
@@ -131,7 +132,8 @@ class PlannerData:
             ``images`` ``(B, 3, 240, 320)`` uint8; ``image_of`` ``(N,)``; inputs of the network
             ``ids, colors, segments, state, before``; answers ``masks`` ``(N, 3, cells)`` (each
             sums to 1, or is empty), ``status, interaction`` ``(N,)``, ``flags`` ``(N, 3)``,
-            ``path`` ``(N, P, 4)``, ``path_there`` ``(N, P)``; and of the motion ``motion``,
+            ``path`` ``(N, P, 4)``, ``path_there`` ``(N, P)``, ``work_end`` ``(N,)`` the place of
+            the point where the work ends; and of the motion ``motion``,
             ``signs, grip, way``.
         """
         pixels = np.empty((len(images), HEIGHT, WIDTH, 3), np.uint8)
@@ -179,6 +181,7 @@ class PlannerData:
         drawn = np.array(values["path"], dtype=np.float32).reshape(-1, 4)
         path[: len(drawn)], there[: len(drawn)] = drawn, 1.0
         motion = self._motion(state, path, there, rng)
+        ends = [Gripper(int(event)) for event in path[: max(len(drawn), 1), 3]]
         for points in (path[:, :2], state[None, :2]):
             points[:] = (points - 0.5) * warp[0] + 0.5 + warp[1:]
         ids = self._ids[index]
@@ -196,6 +199,7 @@ class PlannerData:
             "flags": np.array([values["more"], *(masks[1:].sum((1, 2)) > 0)], dtype=np.float32),
             "path": path,
             "path_there": there,
+            "work_end": np.array(work_end(Interaction(values["interaction"]), ends)),
             "index": np.array(index),
             **motion,
         }

@@ -90,7 +90,7 @@ def judge(network: CompactNetwork, batch: Batch) -> dict[str, Tensor]:
 
     Returns:
         ``(N,)`` each: ``status`` (right), ``target`` and ``goal`` (point inside; true where there
-        is none), ``end`` (distance of the last path point, widths; NaN without a plan), ``motion``
+        is none), ``end`` (how far off the work ends, widths; NaN without a plan), ``motion``
         (all right), ``interaction``, ``raw``, ``right`` (what a confidence is about), ``planned``,
         and ``said`` and ``true``, numbers of the statuses.
     """
@@ -104,7 +104,7 @@ def judge(network: CompactNetwork, batch: Batch) -> dict[str, Tensor]:
     inside = masks.gather(2, at)[..., 0] > 0
     none = masks.sum(2) == 0
     said = found["status"].argmax(1)
-    last = (batch["path_there"].sum(1).long() - 1).clamp(min=0)
+    last = batch["work_end"]
     place = last[:, None, None].expand(-1, 1, 2)
     off = found["points"].gather(1, place) - batch["path"][..., :2].gather(1, place)
     end = (off[:, 0] * torch.tensor([1.0, GRID[0] / GRID[1]], device=off.device)).norm(dim=1)
@@ -173,13 +173,3 @@ def fit_calibration(raw: Tensor, right: Tensor, steps: int = 200) -> tuple[float
     optimizer.step(loss)
     slope, offset = functional.softplus(values[0]).item(), values[1].item()
     return float(slope), float(offset)
-
-
-def calibration_error(confidence: Tensor, right: Tensor, bins: int = 10) -> float:
-    """Expected calibration error over equally filled bins (Guo et al. 2017, eq. 3)."""
-    order = confidence.argsort()
-    total = 0.0
-    for part in order.chunk(bins):
-        gap = confidence[part].double().mean() - right[part].double().mean()
-        total += float(gap.abs()) * len(part) / len(order)
-    return total

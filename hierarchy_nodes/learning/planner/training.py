@@ -15,12 +15,12 @@ from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.learning.planner.data import PlannerData, VariationOptions
 from hierarchy_nodes.learning.planner.objective import (
     PlannerObjective,
-    calibration_error,
     fit_calibration,
     judge,
     summarise,
 )
 from hierarchy_nodes.learning.plot import Curve
+from hierarchy_nodes.learning.statistics import calibration_error
 from hierarchy_nodes.learning.trainer import CHECKPOINT, BaseTrainer, RunOptions, processes
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.planner.compact.network import CompactNetwork, NetworkConfig
@@ -114,8 +114,8 @@ class PlannerTrainer(BaseTrainer):
         slope, offset = fit_calibration(found["raw"], found["right"])
         calibration = Calibration(slope, offset)
         self.config = replace(self.config, calibration=calibration)
-        sure = torch.tensor([calibration(float(raw)) for raw in found["raw"]])
-        error = round(calibration_error(sure, found["right"]), 4)
+        sure = np.array([calibration(float(raw)) for raw in found["raw"]])
+        error = round(calibration_error(sure, found["right"].double().numpy()), 4)
         return {"held_out": summarise(found) | {"calibration_error": error}}
 
     def _judged(self) -> dict[str, Tensor]:
