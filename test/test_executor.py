@@ -103,7 +103,8 @@ def test_follows_a_line_and_a_turn_within_5_mm_and_2_degrees():
     report = measure_tracking()
     assert report.samples > 300
     assert report.position_max < 5e-3
-    assert report.timed_max < 5e-3
+    # From rest the arm moves off half a window later.
+    assert report.timed_max < 0.5 * ArmConfig().smoothing * report.speed
     assert np.rad2deg(report.angle_max) < 2.0
 
 
@@ -142,9 +143,10 @@ def test_what_is_past_is_dropped():
     now = bench.arm.time
     late = to(now - 0.3, [0.35, 0, 0.4], [0.35, 0.1, 0.4], seconds=1.0)
     bench.executor.submit(late, now)
-    bench.run(0.5)
-    # 0.8 s after the stamp the path is at 0.08; a replay from its start would be at 0.05.
-    assert bench.tool.position[1] == pytest.approx(0.08, abs=0.01)
+    bench.run(0.7)
+    # 1 s after the stamp the path is at 0.1, to which the tool is on its way back; a replay from
+    # its start could not be beyond 0.07.
+    assert 0.078 < bench.tool.position[1] <= 0.1
 
 
 def test_holds_when_no_new_chunk_comes():

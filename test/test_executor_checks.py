@@ -7,7 +7,7 @@ import pytest
 
 from hierarchy_nodes.arm.checks import check_chunk
 from hierarchy_nodes.arm.config import ArmConfig
-from hierarchy_nodes.arm.trajectory import ChunkTrajectory
+from hierarchy_nodes.arm.trajectory import ChunkTrajectory, Start
 from hierarchy_nodes.errors import ChunkRejected
 from hierarchy_nodes.geometry import top_down
 from hierarchy_nodes.types import ActionChunk
@@ -89,26 +89,46 @@ def test_small_excess_is_left_to_the_executor():
     check_chunk(replace(chunk(), positions=low), NOW, ArmConfig())
 
 
-def test_trajectory_is_continuous_and_ends_on_the_last_point():
+def test_trajectory_is_smooth_and_ends_on_the_last_point():
     rng = np.random.default_rng(0)
     base = chunk(8)
     jagged = replace(base, positions=base.positions + rng.uniform(-0.02, 0.02, (8, 3)))
-    path = ChunkTrajectory(jagged, window=0.08)
-    times = np.arange(-0.1, 1.0, 0.002)
+    window, step = 0.08, 0.002
+    path = ChunkTrajectory(jagged, window)
+    times = np.arange(-0.1, 1.0, step)
     positions = np.array([path.sample(t)[0].position for t in times])
-    speeds = np.diff(positions, axis=0) / 0.002
-    # The averaged polyline has no kinks: its velocity changes by at most dv * step / window.
-    change = np.linalg.norm(np.diff(speeds, axis=0), axis=1).max()
-    corner = np.linalg.norm(np.diff(jagged.positions, axis=0) / 0.1, axis=1).max() * 2
-    assert change <= corner * 0.002 / 0.08 + 1e-6
+    turn = np.linalg.norm(np.diff(jagged.positions, 2, axis=0, prepend=0, append=0)[1:-1], axis=1)
+    ends = np.linalg.norm(np.diff(jagged.positions, axis=0), axis=1).max()
+    most = max(turn.max(), ends) / 0.1
+    found = [np.linalg.norm(np.diff(positions, n, axis=0), axis=1).max() / step**n for n in (2, 3)]
+    assert found[0] <= 2 * most / window * 1.001
+    assert found[1] <= 4 * most / window**2 * 1.001
     assert positions[-1] == pytest.approx(jagged.positions[-1])
     assert positions[0] == pytest.approx(jagged.positions[0])
 
 
+def test_a_chunk_is_taken_up_without_a_jump_and_then_followed():
+    """Two chunks that disagree by a centimetre: continuous up to the acceleration."""
+    first, window, step, at = chunk(8), 0.12, 0.002, 0.25
+    other = replace(first, positions=first.positions + np.array([0.0, 0.0, 0.01]))
+    old = ChunkTrajectory(first, window)
+    here = old.sample(at)[0].quaternion
+    start = Start(*old.polyline(at - window / 2, at + window / 2, here), here, 1.0)
+    new = ChunkTrajectory(other, window, start)
+    moments = np.arange(at - 10 * step, at + 0.5, step)
+    path = [(old if t < at else new).sample(t)[0].position for t in moments]
+    jerk = np.linalg.norm(np.diff(path, 3, axis=0), axis=1) / step**3
+    # At the end from 0.1 m/s, and from the way back, to rest.
+    assert jerk.max() <= 4 * (0.1 + 0.03) / window**2
+    assert path[-1] == pytest.approx(ChunkTrajectory(other, window).sample(moments[-1])[0].position)
+
+
 def test_trajectory_begins_at_the_tool_where_the_chunk_begins_later():
     later = replace(chunk(), times=chunk().times + 0.2)
-    start = top_down([0.45, -0.02, 0.2])
-    path = ChunkTrajectory(later, 0.0, (start, 1.0), 0.1)
-    pose, opening = path.sample(0.15)
-    assert pose.position[1] == pytest.approx(-0.01)
-    assert opening == pytest.approx(0.75)
+    here = top_down([0.45, -0.02, 0.2])
+    still = np.tile([*here.position, 0.0, 0.0, 0.0], (2, 1))
+    start = Start(np.array([0.08, 0.12]), still, here.quaternion, 1.0)
+    path = ChunkTrajectory(later, 0.04, start)
+    assert path.sample(0.1)[0].position[1] == pytest.approx(-0.02)
+    assert path.sample(0.8)[0].position[1] == pytest.approx(0.04)
+    assert path.sample(0.15)[1] == pytest.approx(0.75)

@@ -57,7 +57,7 @@ class ArmConfig:
 
     # Chunks.
     smoothing: float = param(
-        0.08, "Window over which the path of a chunk is averaged", unit="s", low=0.0, high=0.5
+        0.18, "Window over which the path of a chunk is averaged", unit="s", low=0.0, high=0.5
     )
     chunk_timeout: float = param(
         0.15, "Hold when the newest chunk arrived longer ago", unit="s", low=0.02, high=10.0

@@ -13,13 +13,16 @@ from hierarchy_nodes.arm.checks import check_chunk
 from hierarchy_nodes.arm.config import ArmConfig
 from hierarchy_nodes.arm.kinematics import Kinematics
 from hierarchy_nodes.arm.limits import JointLimits
-from hierarchy_nodes.arm.reference import ReferenceFollower, Workspace, rotation_between
-from hierarchy_nodes.arm.trajectory import ChunkTrajectory
+from hierarchy_nodes.arm.reference import ReferenceFollower, Workspace
+from hierarchy_nodes.arm.rotations import rotation_between
+from hierarchy_nodes.arm.trajectory import ChunkTrajectory, Start
 from hierarchy_nodes.errors import ChunkRejected, ConfigError
 from hierarchy_nodes.types import ActionChunk, Array, Pose, StrEnum
 
 # A setpoint this far outside the workspace, and going further, is not sent.
 _WORKSPACE_SLACK = 0.005
+# Nearer than this to where a chunk wanted it, in metres, the tool is on the chunk's way.
+_ON_PATH = 0.005
 # The measured state must disagree with the setpoint for this long before it is believed.
 _DEVIATION_TIME = 0.1
 # A joint that moved further than it can, by this many radians, was put elsewhere.
@@ -142,12 +145,32 @@ class ChunkExecutor:
             raise
         self.statistics.accepted += 1
         self._newest = chunk.stamp
-        # Since the observation the arm has gone on at the present pace, not at the chunk's.
+        # Since the observation the arm has gone on at the present pace, not at the chunk's. The
+        # position is that of the last step; the next one adds the time since.
         pace = 0.0 if self.paused else self.speed
-        self._position = max(0.0, now - chunk.stamp) * pace
-        start = None if self._tool is None else (self._tool, float(self._gripper or 0.0))
-        self._trajectory = ChunkTrajectory(chunk, self.config.smoothing, start, self._position)
+        last = now if self._last is None else self._last
+        position = (last - chunk.stamp) * pace
+        start = self._start(position)
+        self._position = position
+        self._trajectory = ChunkTrajectory(chunk, self.config.smoothing, start)
         self._arrived = now
+
+    def _start(self, position: float) -> Start | None:
+        """How the arm moves now, which is at `position` of the next chunk."""
+        if self._tool is None or self._gripper is None:
+            return None
+        half = max(self.config.smoothing / 2, 1e-3)
+        old, here = self._trajectory, self._tool.quaternion
+        if old is not None and not self.reason and self.statistics.path_error < _ON_PATH:
+            times, points = old.polyline(self._position - half, self._position + half, here)
+            times = times + (position - self._position)
+        else:
+            velocity = np.concatenate([self._follower.linear, self._follower.angular])
+            way = half * velocity / self.speed
+            now = np.concatenate([self._tool.position, np.zeros(3)])
+            times = np.array([position - half, position + half])
+            points = np.array([now - way, now + way])
+        return Start(times, points, here, self._gripper)
 
     def stop(self, reason: str) -> None:
         """Flush everything and brake at the limit; latched until `reset_stop`."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-import mujoco
 import numpy as np
 
 from hierarchy_nodes.arm.config import ArmConfig
 from hierarchy_nodes.arm.kinematics import Kinematics
 from hierarchy_nodes.arm.limits import braking_speed, clip_norm
+from hierarchy_nodes.arm.rotations import rotated, rotation_between
 from hierarchy_nodes.types import Array, Pose
 
 # Rate in 1/s at which an error beside the path is taken back.
@@ -118,22 +118,3 @@ def _track(
         feedforward = feedforward + error * (closing / distance)
     wanted = clip_norm(feedforward, speed)
     return velocity + clip_norm(wanted - velocity, acceleration * dt)
-
-
-def rotation_between(start: Array, end: Array) -> Array:
-    """Rotation vector ``(3,)`` in radians, base frame, that turns `start` into `end`."""
-    local = np.empty(3)
-    mujoco.mju_subQuat(local, end, start)
-    result = np.empty(3)
-    mujoco.mju_rotVecQuat(result, local, start)
-    return result
-
-
-def rotated(quaternion: Array, vector: Array) -> Array:
-    """`quaternion` turned by a rotation vector ``(3,)`` given in the base frame."""
-    conjugate, local = np.empty(4), np.empty(3)
-    mujoco.mju_negQuat(conjugate, quaternion)
-    mujoco.mju_rotVecQuat(local, vector, conjugate)
-    result = quaternion.copy()
-    mujoco.mju_quatIntegrate(result, local, 1.0)
-    return result
