@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
+from hierarchy_nodes.arm.config import ArmConfig
 from hierarchy_nodes.cli.main import main
 from hierarchy_nodes.controller.base import ControllerBackend, Step
 from hierarchy_nodes.errors import ConfigError, UnknownNameError
@@ -163,6 +164,19 @@ def test_a_perturbed_episode_with_a_moved_camera_and_late_chunks():
         )
     )
     assert found.success, found.reason
+
+
+@pytest.mark.parametrize("latency", [0.0, 0.1])
+def test_chunks_of_the_learned_policy_join_without_a_jerk_of_their_own(latency):
+    found = run_episode(
+        EpisodeSpec(0, "place", "basic", 302, "hierarchical", plan="true", latency=latency)
+    )
+    config = ArmConfig()
+    # From full acceleration one way to full acceleration the other way in one period.
+    most = 2 * config.max_acceleration * config.rate_hz
+    assert found.success, found.reason
+    assert found.jerk["border"] <= 1.5 * found.jerk["inside"]
+    assert max(found.jerk.values()) <= 1.05 * most
 
 
 def test_what_only_exists_in_process_is_refused_through_ros(capsys):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 
 class Replay:
@@ -46,10 +46,10 @@ class Replay:
 def prepared(network: nn.Module) -> Any:
     """A copy for inference, whose matrices lie as products with few rows want them."""
     result = copy.deepcopy(network).eval().requires_grad_(False)
-    for parent in list(result.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, nn.Linear):
-                setattr(parent, name, _Transposed(child))
+    for module in result.modules():
+        if isinstance(module, nn.Linear):
+            # The same numbers in the same shape, stored the other way round.
+            module.weight.data = module.weight.data.t().contiguous().t()
     return result
 
 
@@ -60,16 +60,3 @@ class _Wrapped(nn.Module):
 
     def forward(self, *arguments: Any) -> Any:
         return self._function(*arguments)
-
-
-class _Transposed(nn.Module):
-    """nn.Linear with its matrix stored the other way round."""
-
-    def __init__(self, linear: nn.Linear) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(linear.weight.detach().t().contiguous(), requires_grad=False)
-        self.bias = nn.Parameter(linear.bias.detach().clone(), requires_grad=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        rows = x.reshape(-1, x.shape[-1])
-        return torch.addmm(self.bias, rows, self.weight).reshape(*x.shape[:-1], -1)
