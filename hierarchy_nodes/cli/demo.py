@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--planner", default="classical", help=f"one of {', '.join(PLANNERS.targets())}"
     )
     parser.add_argument(
-        "--controller", default="path_follower", help=f"one of {', '.join(CONTROLLERS.targets())}"
+        "--controller", default="diffusion", help=f"one of {', '.join(CONTROLLERS.targets())}"
     )
     parser.add_argument(
         "--say",

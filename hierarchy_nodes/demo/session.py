@@ -29,7 +29,7 @@ class Request:
     seed: int = 1
     runs: Path = Path("runs")
     planner: str = "classical"
-    controller: str = "path_follower"
+    controller: str = "diffusion"
     lines: Sequence[Line] = ()
     time_limit: float = 0.0
     video: bool = True
