@@ -37,6 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", type=Path, default=None, metavar="FILE", help="write figures here"
     )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with an interrupted run, whose finished episodes are in FILE.episodes",
+    )
     add_spreading(parser)
     parser.add_argument(
         "--inject-latency", type=float, default=0.0, metavar="MS", help="chunks come so much later"
@@ -79,7 +84,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from hierarchy_nodes.errors import ConfigError
     from hierarchy_nodes.learning import evaluation
+    from hierarchy_nodes.learning.journal import Journal
 
     a = arguments
     if a.compare:
@@ -90,15 +97,20 @@ def run(arguments: argparse.Namespace) -> int:
     specs = evaluation.episodes(
         a.suite, a.episodes, a.seed, a.policy, a.final, tuple(a.axes), **setting
     )
-    begin = time.perf_counter()
+    if a.resume and a.json is None:
+        raise ConfigError("--resume needs --json FILE: finished episodes are kept beside it.")
+    kept = None if a.json is None else a.json.with_name(f"{a.json.name}.episodes")
+    journal = Journal(kept, specs, a.resume)
+    earlier, begin = len(journal.done), time.perf_counter()
     if a.through_ros:
         from hierarchy_nodes.learning.through_ros import RosRunner
 
         with RosRunner() as runner:
-            results = evaluation.run_in_turn(specs, runner, not a.quiet)
+            results = evaluation.run_in_turn(journal, runner, not a.quiet)
     else:
-        results = evaluation.run_in_process(specs, a.workers, not a.quiet, a.ray)
+        results = evaluation.run_in_process(journal, a.workers, not a.quiet, a.ray)
     wall = time.perf_counter() - begin
+    now = len(results) - earlier
     summary = evaluation.summarise(
         results,
         suite=a.suite,
@@ -108,11 +120,12 @@ def run(arguments: argparse.Namespace) -> int:
         through_ros=a.through_ros,
         workers=1 if a.through_ros else a.workers,
         wall_s=round(wall, 1),
-        episodes_per_s=round(len(results) / wall, 4),
+        episodes_per_s=round(now / wall, 4),
     )
     if a.json is not None:
         write_json(a.json, summary)
-    _tell(a, summary, wall)
+        journal.close()
+    _tell(a, summary)
     return 0
 
 
@@ -145,12 +158,12 @@ def _setting(a: argparse.Namespace) -> dict[str, Any]:
     return setting
 
 
-def _tell(a: argparse.Namespace, summary: dict[str, Any], wall: float) -> None:
+def _tell(a: argparse.Namespace, summary: dict[str, Any]) -> None:
     low, high = summary["interval"]
     print(
         f"{a.suite}, {a.policy}, {summary['plan']} plan: {summary['successes']} of "
         f"{summary['episodes']} ({summary['success_rate']:.0%}, 95% interval {low:.0%} to "
-        f"{high:.0%}), {summary['episodes'] / wall * 60:.1f} episodes a minute"
+        f"{high:.0%}), {summary['episodes_per_s'] * 60:.1f} episodes a minute"
     )
     for title in ("per_family", "per_axis"):
         if len(summary[title]) < 2:

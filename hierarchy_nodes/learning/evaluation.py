@@ -16,6 +16,7 @@ from tqdm import tqdm
 from hardware.cell.tasks import AXES, FAMILIES
 from hierarchy_nodes.controller.diffusion.features import CHANNELS
 from hierarchy_nodes.errors import ConfigError, UnknownNameError
+from hierarchy_nodes.learning.journal import Journal
 from hierarchy_nodes.learning.parallel import spread
 from hierarchy_nodes.learning.policies import POLICIES
 from hierarchy_nodes.learning.statistics import grouped, latency, machine, share
@@ -168,28 +169,32 @@ def guarded(runner: Runner, spec: EpisodeSpec) -> EpisodeResult:
 
 
 def run_in_process(
-    specs: list[EpisodeSpec], workers: int, progress: bool, ray_address: str = ""
+    journal: Journal, workers: int, progress: bool, ray_address: str = ""
 ) -> list[EpisodeResult]:
-    """All episodes, each in one of `workers` processes or somewhere on a Ray cluster."""
+    """What is still to do, each in one of `workers` processes or somewhere on a Ray cluster."""
     from hierarchy_nodes.learning.episode import run_episode
 
-    results = spread(partial(guarded, run_episode), specs, workers, ray_address)
-    return _collect(results, len(specs), progress)
+    results = spread(partial(guarded, run_episode), journal.todo, workers, ray_address)
+    return _collect(results, journal, progress)
 
 
-def run_in_turn(specs: list[EpisodeSpec], runner: Runner, progress: bool) -> list[EpisodeResult]:
-    """All episodes one after the other with `runner`."""
-    return _collect((guarded(runner, spec) for spec in specs), len(specs), progress)
+def run_in_turn(journal: Journal, runner: Runner, progress: bool) -> list[EpisodeResult]:
+    """What is still to do, one after the other with `runner`."""
+    return _collect((guarded(runner, spec) for spec in journal.todo), journal, progress)
 
 
-def _collect(results: Iterable[EpisodeResult], total: int, progress: bool) -> list[EpisodeResult]:
-    done: list[EpisodeResult] = []
-    with tqdm(total=total, unit="episode", disable=not progress) as bar:
+def _collect(
+    results: Iterable[EpisodeResult], journal: Journal, progress: bool
+) -> list[EpisodeResult]:
+    begin = len(journal.done)
+    total = begin + len(journal.todo)
+    with tqdm(total=total, initial=begin, unit="episode", disable=not progress) as bar:
         for result in results:
-            done.append(result)
+            journal.add(result)
             bar.update()
-            bar.set_postfix_str(f"{sum(r.success for r in done)}/{len(done)} done")
-    return sorted(done, key=lambda r: r.index)
+            successes = sum(r.success for r in journal.done)
+            bar.set_postfix_str(f"{successes}/{len(journal.done)} done")
+    return sorted(journal.done, key=lambda r: r.index)
 
 
 def summarise(results: list[EpisodeResult], **about: Any) -> dict[str, Any]:
