@@ -300,14 +300,18 @@ def _varied(
     found = color.astype(np.float32) * gain.astype(np.float32) + np.float32(shift)
     if rng.random() < vary.blur:
         found = np.asarray(cv2.GaussianBlur(found, (3, 3), rng.uniform(0.3, 1.0)))
-    found += rng.normal(0, 255 * vary.noise * rng.random(), found.shape).astype(np.float32)
+    noise = np.float32(255 * vary.noise * rng.random())
+    found += noise * rng.standard_normal(found.shape, dtype=np.float32)
     return np.clip(found, 0, 255).astype(np.uint8)
 
 
 def _cells(things: NDArray[np.uint8], items: list[int]) -> NDArray[np.float32]:
     """``GRID``: how much of each cell shows one of the items, as shares that sum to 1."""
-    shown = np.isin(things, [i + 1 for i in items]) if items else np.zeros_like(things)
-    cells = shown.reshape(GRID[0], STRIDE, GRID[1], STRIDE).mean((1, 3), dtype=np.float32)
+    if not items:
+        return np.zeros(GRID, dtype=np.float32)
+    among = np.zeros(256, dtype=bool)
+    among[[i + 1 for i in items]] = True
+    cells = among[things].reshape(GRID[0], STRIDE, GRID[1], STRIDE).mean((1, 3), dtype=np.float32)
     total = float(cells.sum())
     return np.asarray(cells / total if total > 0 else cells, dtype=np.float32)
 

@@ -173,8 +173,8 @@ def collect_images(
     write_json(folder / META, {"seed": seed})
     left = [s for s in todo if not _complete(path_of(folder, s), s)]
     begin = time.perf_counter()
-    with tqdm(total=images, initial=images - sum(s.count for s in left), unit="image") as bar:
-        bar.disable = not progress
+    known = images - sum(s.count for s in left)
+    with tqdm(total=images, initial=known, unit="image", disable=not progress) as bar:
         for done in spread(partial(write_shard, folder=folder), left, workers, ray_address):
             bar.update(done.count)
     wall = time.perf_counter() - begin

@@ -87,9 +87,11 @@ class NetworkModel:
 
     Args:
         path: Of the weights.
+        threads: Of torch, for all in this process.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        torch.set_num_threads(threads)
         self._network, config = load_weights(path)
         self._read = Reader(config.vocabulary, config.network.words)
         self._calibration = config.calibration
@@ -146,7 +148,7 @@ class CompactPlanner(PlannerBackend):
     def __init__(self, options: CompactOptions, model: Model | None = None) -> None:
         super().__init__(options)
         path = Path(options.weights) if options.weights else default_path()
-        self._model: Model = model or NetworkModel(path)
+        self._model: Model = model or NetworkModel(path, options.threads)
         self._asked: OrderedDict[str, _Asked] = OrderedDict()
         self._more: OrderedDict[str, float] = OrderedDict()
         self._followed: _Followed | None = None

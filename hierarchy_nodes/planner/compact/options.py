@@ -12,6 +12,7 @@ class CompactOptions:
     """Weights, and when to ask instead of acting."""
 
     weights: str = param("", "Weights file; empty: the one that comes with the package")
+    threads: int = param(1, "CPU threads; more are slower where cores are busy", low=1, high=64)
     plan_lifetime: float = param(60.0, "A plan is valid for so long", unit="s", low=1.0, high=600.0)
     min_confidence: float = param(
         0.3, "Below this confidence the planner asks instead of acting", low=0.0, high=1.0
