@@ -308,6 +308,34 @@ def test_without_any_good_measurement_nothing_that_moves_is_sent():
     assert "not finite" in executor.reason
 
 
+def test_a_blocked_arm_does_not_press_ever_harder():
+    """A controller that plans from the measured pose, whose arm is held fast: 2 s long."""
+    bench = Bench()
+    here = KINEMATICS.forward(KINEMATICS.home)
+    way, turn = np.array([0.0, 0.1, 0.0]), 0.5
+    leads, turns = [], []
+    for _ in range(40):
+        now = bench.arm.time
+        times = np.arange(0.1, 1.7, 0.1)
+        turned = [top_down([0, 0, 0], turn * t).quaternion for t in times]
+        path = here.position + times[:, None] * way
+        bench.executor.submit(
+            ActionChunk(now, now, "plan", times, path, np.array(turned), np.ones(16)), now
+        )
+        for _ in range(6):
+            state = ArmState(bench.arm.time, KINEMATICS.home, np.zeros(7), 1.0)
+            command = bench.executor.step(bench.arm.time, state)
+            bench.arm.step(DT)
+        tool = KINEMATICS.forward(command.positions)
+        leads.append(np.linalg.norm(tool.position - here.position))
+        turns.append(angle_between(tool.quaternion, here.quaternion))
+    # What a free arm does in a third of a second, and no more after two seconds than after one.
+    assert max(leads) < 0.1 / 3
+    assert max(turns) < 0.5 / 3
+    assert leads[-1] < leads[19] + 1e-3
+    assert bench.executor.statistics.restarts == 0
+
+
 def test_a_pushed_arm_is_believed():
     bench = Bench()
     for i in range(100):  # at 0.5 rad/s, as a person would

@@ -12,8 +12,11 @@ import numpy as np
 from hierarchy_nodes.arm.rotations import rotated, rotation_between
 from hierarchy_nodes.types import ActionChunk, Array, Pose
 
-# The tool comes back to the path that it is beside at this speed (m/s, rad/s), within these times.
-_RETURN_SPEED, _RETURN_TURN, _RETURN = 0.03, 0.2, (0.1, 1.0)
+# The tool comes back to the path that it is beside at this speed (m/s and rad/s), within these
+# times. What it lags behind is made up for gently, so that it does not dash off from rest; what it
+# is ahead is given up at once, so that a blocked arm does not press ever harder.
+_RETURN_SPEED = (0.03, 0.2)
+_RETURN, _AHEAD, _BEHIND = 0.1, 0.15, 1.0
 
 
 class Start(NamedTuple):
@@ -142,12 +145,21 @@ def _joined(times: Array, points: Array, start: Start) -> tuple[Array, Array]:
         # Where the chunk comes from, which is later than its first point is on the way to it.
         at -= (times[0] - leave) * (points[1] - points[0]) / (times[1] - times[0])
     off = start.points[-1] - at
-    far = max(_length(off[:3]) / _RETURN_SPEED, _length(off[3:]) / _RETURN_TURN)
-    duration = max(min(max(far, _RETURN[0]), _RETURN[1]), float(times[0]) - leave)
-    later = np.union1d(times[times > leave + 1e-6], [leave + duration])
+    rate = np.array([np.interp(leave + _RETURN, times, column) for column in points.T]) - at
+    returns = [
+        max(_duration(off[part], rate[part], speed), float(times[0]) - leave)
+        for part, speed in zip((slice(0, 3), slice(3, 6)), _RETURN_SPEED, strict=True)
+    ]
+    later = np.union1d(times[times > leave + 1e-6], [leave + duration for duration in returns])
     path = np.stack([np.interp(later, times, column) for column in points.T], axis=-1)
-    share = np.maximum(0.0, 1 - (later - leave) / duration)[:, None]
+    share = np.maximum(0.0, 1 - (later - leave)[:, None] / np.repeat(returns, 3))
     return np.concatenate([start.times, later]), np.vstack([start.points, path + share * off])
+
+
+def _duration(off: Array, rate: Array, speed: float) -> float:
+    """Seconds in which `off` is taken back where the path goes along `rate`."""
+    longest = _BEHIND if float(off @ rate) < 0 else _AHEAD
+    return min(max(_length(off) / speed, _RETURN), longest)
 
 
 def _length(vector: Array) -> float:
