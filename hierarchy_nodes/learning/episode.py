@@ -98,6 +98,7 @@ def run_episode(spec: EpisodeSpec) -> EpisodeResult:
             jerk={"border": jerk.border, "inside": jerk.inside},
             correction=override.report(),
             rejected=stack.rejected,
+            restarts=stack.executor.statistics.restarts,
         )
     finally:
         cell.close()

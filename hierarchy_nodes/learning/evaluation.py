@@ -75,6 +75,7 @@ class EpisodeResult:
         jerk: Of the tool's setpoints, m/s^3: largest at chunk borders and inside chunks.
         correction: What was asked for and how far the tool went that way, metres.
         rejected: Chunks that the arm refused.
+        restarts: How often the arm was not where it was sent, and setpoints began anew there.
     """
 
     index: int
@@ -94,6 +95,7 @@ class EpisodeResult:
     jerk: dict[str, float] = field(default_factory=dict)
     correction: dict[str, Any] = field(default_factory=dict)
     rejected: int = 0
+    restarts: int = 0
 
 
 Runner = Callable[[EpisodeSpec], EpisodeResult]
@@ -226,7 +228,10 @@ def summarise(results: list[EpisodeResult], **about: Any) -> dict[str, Any]:
 
 def _extras(results: list[EpisodeResult]) -> dict[str, Any]:
     """Jerk and obedience, where they were measured."""
-    extras: dict[str, Any] = {"rejected_chunks": sum(r.rejected for r in results)}
+    extras: dict[str, Any] = {
+        "rejected_chunks": sum(r.rejected for r in results),
+        "restarts": sum(r.restarts for r in results),
+    }
     moved = [r.jerk for r in results if r.jerk]
     if moved:
         border = np.array([j["border"] for j in moved])

@@ -30,20 +30,22 @@ class JerkMeter:
     def __init__(self, period: float) -> None:
         self._period = period
         self._points: deque[Array] = deque(maxlen=4)
-        self._accepted = 0
+        self._accepted = self._restarts = 0
         self._since = _SPAN + 1
         self.border = self.inside = 0.0
 
     def __call__(self, stack: InProcessStack) -> None:
         if stack.setpoint is None or not np.isfinite(stack.setpoint.positions).all():
             return
-        accepted = stack.executor.statistics.accepted
+        counts = stack.executor.statistics
+        accepted = counts.accepted
         self.add(
             stack.executor.kinematics.forward(stack.setpoint.positions).position,
             accepted != self._accepted,
-            bool(stack.executor.reason),
+            # Setpoints that begin anew where a blocked arm was found are no motion.
+            bool(stack.executor.reason) or counts.restarts != self._restarts,
         )
-        self._accepted = accepted
+        self._accepted, self._restarts = accepted, counts.restarts
 
     def add(self, point: Array, new_chunk: bool, holding: bool = False) -> None:
         """One setpoint ``(3,)``; a hold is neither a border nor inside a chunk."""
