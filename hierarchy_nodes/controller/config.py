@@ -12,7 +12,7 @@ class ControllerConfig:
     """What turns plans into action chunks, how often, and how old its inputs may be."""
 
     backend: str = plugin(
-        "path_follower",
+        "diffusion",
         "hierarchy_nodes.controller.base:CONTROLLERS",
         "Controller backend: short name or module:Class",
     )
