@@ -286,7 +286,7 @@ def timely(plan_id, **changes):
 def test_node_publishes_chunks_and_rejects_bad_plans(graph):
     from hierarchy_interfaces.msg import StopState
 
-    graph.start("controller", "hierarchy_nodes.controller.node")
+    graph.start("controller", "hierarchy_nodes.controller.node", backend="path_follower")
     feeder = Feeder(graph)
     feeder.wait_status("idle", "")
     graph.spin(0.5)
