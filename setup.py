@@ -40,7 +40,7 @@ setup(
     data_files=[] if "editable_wheel" in sys.argv else data_files,
     extras_require={
         "realsense": ["pyrealsense2>=2.55"],
-        "learning": ["torch>=2.4", "safetensors>=0.4"],
+        "learning": ["torch>=2.5", "safetensors>=0.4", "onnx>=1.17", "onnxruntime>=1.20"],
         "transformers": ["transformers>=4.57", "torch>=2.4", "pillow"],
         "sam2": ["sam2>=1.1", "torch>=2.4", "hydra-core", "iopath"],
     },

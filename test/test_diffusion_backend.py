@@ -287,14 +287,14 @@ def test_without_torch_the_command_that_installs_it_is_told(monkeypatch):
     for module in (name, "torch"):
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(ConfigError, match="pip install torch safetensors"):
+    with pytest.raises(ConfigError, match="pip install torch safetensors onnx onnxruntime"):
         CONTROLLERS.get("diffusion")
 
 
-def test_tracing_changes_no_number(weights):
-    plain, traced = (controller(weights, traced=t, mode="cold") for t in (False, True))
+def test_compiling_changes_no_number(weights):
+    plain, compiled = (controller(weights, compiled=c, mode="cold") for c in (False, True))
     for i in range(2):
         a = plain.act(observe(0.05 * i, motion=told(weight=2.0)))
-        b = traced.act(observe(0.05 * i, motion=told(weight=2.0)))
+        b = compiled.act(observe(0.05 * i, motion=told(weight=2.0)))
         np.testing.assert_allclose(a.chunk.positions, b.chunk.positions, atol=1e-5)
     assert torch.get_num_threads() == 1

@@ -215,7 +215,7 @@ def weights(tmp_path_factory):
 def test_an_episode_does_not_know_of_the_one_before(policy, request, monkeypatch):
     options = {}
     if policy == "hierarchical":
-        options = {"weights": str(request.getfixturevalue("weights")), "traced": False}
+        options = {"weights": str(request.getfixturevalue("weights")), "compiled": False}
     spec = EpisodeSpec(
         0, "place", "basic", 33, policy, 1.5, 1, plan="true", controller_options=options
     )

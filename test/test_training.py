@@ -130,7 +130,7 @@ def test_guidance_makes_it_count_for_more(learned):
 
 @pytest.mark.parametrize("channel", [("path", "motion"), ("masks", "motion")])
 def test_one_of_path_and_masks_is_enough(learned, channel):
-    partial = Policy(learned.network, learned.config, channel, traced=False)
+    partial = Policy(learned.network, learned.config, channel, compiled=False)
     assert error(partial) < 0.1
 
 

@@ -70,8 +70,8 @@ def without_points(features: Features) -> Features:
 def _of_ours(out: Path, features: Features) -> dict[str, Callable[[], object]]:
     options = ours(out, "warm")
     found: dict[str, Callable[[], object]] = {}
-    for traced in (True, False):
-        policy = Policy.load(Path(options.weights), tuple(options.channels), traced)
+    for compiled in (True, False):
+        policy = Policy.load(Path(options.weights), tuple(options.channels), compiled)
         policy.rehearse()
         levels = policy.schedule.levels
         guess = policy.act(policy.see(features), steps=min(10, levels)).chunk
@@ -84,8 +84,8 @@ def _of_ours(out: Path, features: Features) -> dict[str, Callable[[], object]]:
         def cold(steps: int, policy: Policy = policy) -> object:
             return policy.act(policy.see(features), steps=steps)
 
-        if not traced:
-            found["ours, warm 2, not traced"] = warm
+        if not compiled:
+            found["ours, warm 2, in PyTorch"] = warm
             continue
         found["ours, warm 2"] = warm
         found["ours, DDIM 10"] = lambda cold=cold: cold(10)  # type: ignore[misc]

@@ -13,7 +13,10 @@ from hierarchy_nodes.cli.arguments import add_set, key_values
 from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.parameters import with_values
 
-INSTALL = "pip install torch safetensors (CPU only: add --index-url of a CPU build of torch)"
+INSTALL = (
+    "pip install torch safetensors onnx onnxruntime "
+    "(CPU only: add --index-url of a CPU build of torch)"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

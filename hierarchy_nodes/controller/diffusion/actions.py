@@ -15,11 +15,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from hierarchy_nodes.controller.diffusion.features import HORIZON
+from hierarchy_nodes.types import Array
 
 SIZE = 10
 POSITION, ROTATION, GRIPPER = slice(0, 3), slice(3, 9), slice(9, 10)
 # Least spread that is scaled to 1: metres, and (nearly) radians.
 _LEAST = np.array([0.01] * 3 + [0.05] * 6 + [1.0])
+# Times that differ by less are the same, seconds: stamps of today are no more exact.
+_SAME = 1e-6
 # Of the openings, that must be open or shut for the gripper to count as a switch.
 _BINARY_SHARE = 0.98
 
@@ -64,7 +67,7 @@ def matrix_to_quaternion(matrix: Tensor) -> Tensor:
     The products of its components are linear in the matrix; of the four rows of products, all of
     them multiples of the quaternion, the one with the largest square is taken (Bar-Itzhack 2000).
     """
-    products = matrix.flatten(-2) @ _PRODUCTS.to(matrix).mT
+    products = matrix.flatten(-2) @ _PRODUCTS.to(matrix).t()
     # 4 q_i q_j, once the squares, which add up to 1, are put in.
     products = (products + torch.eye(4).flatten().to(matrix)).unflatten(-1, (4, 4))
     best = torch.diagonal(products, dim1=-2, dim2=-1).argmax(-1)
@@ -83,7 +86,8 @@ def relative(chunk: Tensor, tool: Tensor) -> Tensor:
         ``(B, N, 10)``.
     """
     position = chunk[..., :3] - tool[:, None, :3]
-    turn = quaternion_to_matrix(chunk[..., 3:7]) @ quaternion_to_matrix(tool[:, None, 3:]).mT
+    back = quaternion_to_matrix(tool[:, None, 3:]).transpose(-1, -2)
+    turn = quaternion_to_matrix(chunk[..., 3:7]) @ back
     return torch.cat([position, matrix_to_columns(turn), 2 * chunk[..., 7:] - 1], dim=-1)
 
 
@@ -147,7 +151,7 @@ class Normalisation:
         return Normalisation(mean, scale, bound, self.binary)
 
 
-def at_times(chunk: Tensor, times: Tensor, wanted: Tensor) -> Tensor:
+def at_times(chunk: Array, times: Array, wanted: Array) -> Array:
     """A chunk at other times: interpolated, its last action repeated.
 
     The gripper is a switch: it takes the value of the action that is under way.
@@ -160,16 +164,16 @@ def at_times(chunk: Tensor, times: Tensor, wanted: Tensor) -> Tensor:
     Returns:
         ``(M, 8)``.
     """
-    after = torch.searchsorted(times, wanted).clamp(max=len(times) - 1)
-    before = (after - 1).clamp(min=0)
-    gap = (times[after] - times[before]).clamp(min=1e-6)
-    share = ((wanted - times[before]) / gap).clamp(0.0, 1.0)[:, None]
-    first, second = chunk[before], chunk[after]
-    flip = torch.where((first[:, 3:7] * second[:, 3:7]).sum(-1, keepdim=True) < 0, -1.0, 1.0)
-    blend = torch.cat([first[:, :3], first[:, 3:7] * flip], dim=-1)
-    blend = blend + share * (second[:, :7] - blend)
-    turned = functional.normalize(blend[:, 3:7], dim=-1)
-    return torch.cat([blend[:, :3], turned, second[:, 7:]], dim=-1)
+    after = np.minimum(np.searchsorted(times, wanted - _SAME), len(times) - 1)
+    before = np.maximum(after - 1, 0)
+    gap = np.maximum(times[after] - times[before], 1e-6)
+    share = np.clip((wanted - times[before]) / gap, 0.0, 1.0)[:, None]
+    first, result = chunk[before, :7], chunk[after]
+    opposite = np.einsum("ij,ij->i", first[:, 3:], result[:, 3:7]) < 0
+    first[opposite, 3:] *= -1.0
+    result[:, :7] = first + share * (result[:, :7] - first)
+    result[:, 3:7] /= np.linalg.norm(result[:, 3:7], axis=1, keepdims=True)
+    return result
 
 
 __all__ = ["HORIZON", "SIZE", "Normalisation", "absolute", "at_times", "relative"]

@@ -33,7 +33,7 @@ try:
 except ImportError as error:
     raise ConfigError(
         f"controller 'diffusion' needs {error.name}. Install it: pip install torch safetensors "
-        "(a CPU build is enough), or choose controller 'path_follower'."
+        "onnx onnxruntime (a CPU build of torch is enough), or choose controller 'path_follower'."
     ) from error
 
 # What is not moving, for the watch on progress: metres, opening.
@@ -74,8 +74,8 @@ class DiffusionOptions:
         0.0, "From a chunk's end to its use by the arm, beyond what is measured here",
         unit="s", low=0.0, high=1.0,
     )  # fmt: skip
-    threads: int = param(1, "Of torch in this process", low=1, high=64)
-    traced: bool = param(True, "Record the network once and replay it: less overhead")
+    threads: int = param(1, "Of the network in this process", low=1, high=64)
+    compiled: bool = param(True, "Run the network in ONNX Runtime: the same numbers, sooner")
     done_threshold: float = param(0.5, "Probability that counts as finished", low=0.0, high=1.0)
     done_count: int = param(4, "Chunks in a row that must say so", low=1, high=100)
     stuck_timeout: float = param(
@@ -125,7 +125,7 @@ class DiffusionController(ControllerBackend):
     def _load(self, o: DiffusionOptions) -> int:
         """Make ready what chunks are sampled with; returns how many points it looks at."""
         path = Path(o.weights) if o.weights else default_path()
-        self.policy = Policy.load(path, tuple(o.channels), o.traced)
+        self.policy = Policy.load(path, tuple(o.channels), o.compiled)
         self._warm_start = self.policy.schedule.level(o.warm_level)
         self.policy.check_steps("warm_steps", o.warm_steps, self._warm_start)
         self.policy.check_steps("cold_steps", o.cold_steps)

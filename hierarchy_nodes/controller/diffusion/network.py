@@ -137,7 +137,7 @@ class DiffusionNetwork(nn.Module):
         hidden = self.point(seen.points)
         wish = self.point_wish(text.mean(1))[:, None]
         queries = self.point_queries + self.point_gates * wish
-        weights = (queries @ hidden.mT * hidden.shape[-1] ** -0.5).softmax(dim=-1)
+        weights = (queries @ hidden.transpose(-1, -2) * hidden.shape[-1] ** -0.5).softmax(dim=-1)
         pooled = self.point_out(weights @ hidden)
         tokens = [
             self.state(seen.state)[:, None],
@@ -224,7 +224,7 @@ class TextEncoder(nn.Module):
         """``(B, W)`` word numbers to ``(B, TOKENS, width)``."""
         x = self.block(self.words(words) + self.places)
         scores = self.scores(x).masked_fill((words == 0)[..., None], -1e4)
-        return self.out(scores.softmax(dim=1).mT @ x)
+        return self.out(scores.softmax(dim=1).transpose(-1, -2) @ x)
 
 
 def _embed(size: int, width: int) -> nn.Module:

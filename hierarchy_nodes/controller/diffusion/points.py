@@ -54,14 +54,15 @@ def sample_points(
     origin = frame.camera_pose.position.astype(np.float32)
     painted = _painted(segments, roles, frame.depth.shape)
     # Of what has no role every fourth pixel is enough.
-    deep = depth[coarse.pixels]
+    deep = frame.depth[::2, ::2].ravel()
     height = deep * (coarse.rays @ rotation[2]) + origin[2]
     standing = (height > FLAT) & (height < CEILING) & (deep > 0)
     masks: dict[int, NDArray[np.intp]] = {}
     if painted is not None:
-        standing &= painted[coarse.pixels] == 0
-        seen = painted * (depth > 0)
-        masks = {role: np.flatnonzero(seen == role) for role in roles.values()}
+        standing &= painted.reshape(frame.depth.shape)[::2, ::2].ravel() == 0
+        marked = np.flatnonzero(painted)
+        marked = marked[depth[marked] > 0]
+        masks = {role: marked[painted[marked] == role] for role in roles.values()}
     present = [role for role, mask in masks.items() if len(mask)]
     # More than needed, because some will turn out to be the robot or out of reach.
     drawn = [_draw(coarse.pixels[standing], 3 * count, rng)]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from hierarchy_nodes.controller.diffusion import actions, inputs
-from hierarchy_nodes.controller.diffusion.fast import Replay, prepared
+from hierarchy_nodes.controller.diffusion.fast import Compiled
 from hierarchy_nodes.controller.diffusion.features import (
     CHANNELS,
     HORIZON,
@@ -63,8 +63,7 @@ class Policy:
         network: Ready to infer.
         config: What belongs to it.
         channels: Which of `features.CHANNELS` to look at; others count as missing.
-        traced: Record the network's operations once and replay them: the same numbers, less
-            overhead.
+        compiled: Run it in ONNX Runtime: the same numbers in less time.
     """
 
     def __init__(
@@ -72,7 +71,7 @@ class Policy:
         network: DiffusionNetwork,
         config: PolicyConfig,
         channels: tuple[str, ...] = CHANNELS,
-        traced: bool = True,
+        compiled: bool = True,
     ) -> None:
         for name in channels:
             if name not in CHANNELS:
@@ -84,23 +83,21 @@ class Policy:
         used = [float(name in channels and name in config.channels) for name in CHANNELS]
         self._channels = torch.tensor([used])
         self._texts: dict[str, Tensor] = {}
-        self._network: DiffusionNetwork = prepared(network) if traced else network
         self._encoder: Callable[..., Any] = self._look
         self._decoder: Callable[..., Any] = self._predict
         self._outward: Callable[..., Any] = self._to_base
         self._inward: Callable[..., Any] = self._to_tool
-        self._shift: Callable[..., Any] = actions.at_times
-        if traced:
-            self._encoder = Replay(self._look, self._network, lambda _b, _t, c: len(c))
-            self._decoder = Replay(self._predict, self._network, lambda x, *_: len(x))
-            self._outward, self._inward = Replay(self._to_base, None), Replay(self._to_tool, None)
-            self._shift = Replay(actions.at_times, None)
-        self._times = torch.from_numpy(TIMES).float()
+        if compiled:
+            self._encoder = Compiled(self._look, network, lambda _b, _t, used: len(used))
+            self._decoder = Compiled(self._predict, network, lambda noisy, *_: len(noisy))
+            self._outward, self._inward = Compiled(self._to_base), Compiled(self._to_tool)
 
     @classmethod
-    def load(cls, path: Path, channels: tuple[str, ...] = CHANNELS, traced: bool = True) -> Policy:
+    def load(
+        cls, path: Path, channels: tuple[str, ...] = CHANNELS, compiled: bool = True
+    ) -> Policy:
         """From a weights file; see ``weights.load_weights`` for what is checked."""
-        return cls(*load_weights(path), channels, traced)
+        return cls(*load_weights(path), channels, compiled)
 
     def rehearse(self) -> None:
         """Go through everything once, so that the first real chunk comes no later than others."""
@@ -202,14 +199,13 @@ class Policy:
         except ConfigError as error:
             raise ConfigError(f"{name}: {error}") from error
 
-    @torch.inference_mode()
-    def shifted(self, chunk: Array, seconds: float) -> Array:
+    @staticmethod
+    def shifted(chunk: Array, seconds: float) -> Array:
         """A chunk ``(HORIZON, 8)`` as it looks `seconds` after its observation.
 
         Interpolated, the last action repeated.
         """
-        moved = self._shift(torch.from_numpy(chunk).float(), self._times, self._times + seconds)
-        return moved.double().numpy()
+        return actions.at_times(chunk, TIMES, TIMES + seconds)
 
     def _relative(self, chunk: Array, view: View) -> Tensor:
         """A base-frame chunk, normalised."""
@@ -237,7 +233,7 @@ class Policy:
     def _look(
         self, batch: Batch, text: Tensor, channels: Tensor
     ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], Tensor]:
-        memory = self._network.encode(batch, text, channels)
+        memory = self.network.encode(batch, text, channels)
         return memory.keys, memory.values, memory.done
 
     def _predict(
@@ -247,7 +243,7 @@ class Policy:
         keys: tuple[Tensor, ...],
         values: tuple[Tensor, ...],
     ) -> Tensor:
-        return self._network.denoise(noisy, level, Memory(keys, values, noisy))
+        return self.network.denoise(noisy, level, Memory(keys, values, noisy))
 
     def _to_base(self, normalised: Tensor, tool: Tensor) -> Tensor:
         return actions.absolute(self.normalisation.invert(normalised), tool)
