@@ -34,7 +34,8 @@ from hierarchy_nodes.controller.diffusion.policy import Policy
 from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.geometry import project
 from hierarchy_nodes.learning.evaluation import EpisodeResult
-from hierarchy_nodes.learning.training import CHECKPOINT, METRICS, WEIGHTS
+from hierarchy_nodes.learning.trainer import CHECKPOINT, METRICS
+from hierarchy_nodes.learning.training import WEIGHTS
 from hierarchy_nodes.types import (
     Interaction,
     Observation,

@@ -31,12 +31,7 @@ from hierarchy_nodes.planner.compact.motion import motion_label, motion_words
 from hierarchy_nodes.planner.compact.network import GRID, CompactNetwork, NetworkConfig
 from hierarchy_nodes.planner.compact.options import CompactOptions
 from hierarchy_nodes.planner.compact.text import FIRST, NOTHING, UNKNOWN, Reader, vocabulary_of
-from hierarchy_nodes.planner.compact.weights import (
-    Calibration,
-    PlannerWeights,
-    load_weights,
-    save_weights,
-)
+from hierarchy_nodes.planner.compact.weights import Calibration, PlannerWeights, load_weights
 from hierarchy_nodes.planner.motions import MotionNamer, path_points
 from hierarchy_nodes.types import (
     Correction,
@@ -47,6 +42,7 @@ from hierarchy_nodes.types import (
     PathPoint,
     Role,
 )
+from hierarchy_nodes.weights import save_weights
 
 TINY = NetworkConfig(
     stem=8, middle=8, deep=16, width=32, heads=2, layers=1, text_layers=1, path_layers=1, fine=8,

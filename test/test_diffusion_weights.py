@@ -13,8 +13,9 @@ from hierarchy_nodes.controller.diffusion.actions import Normalisation
 from hierarchy_nodes.controller.diffusion.features import CHANNELS
 from hierarchy_nodes.controller.diffusion.network import DiffusionNetwork, NetworkConfig
 from hierarchy_nodes.controller.diffusion.policy import Policy
-from hierarchy_nodes.controller.diffusion.weights import PolicyConfig, load_weights, save_weights
+from hierarchy_nodes.controller.diffusion.weights import PolicyConfig, load_weights
 from hierarchy_nodes.errors import ConfigError
+from hierarchy_nodes.weights import save_weights
 
 
 @pytest.fixture

@@ -197,7 +197,8 @@ def weights(tmp_path_factory):
 
     from hierarchy_nodes.controller.diffusion.actions import Normalisation
     from hierarchy_nodes.controller.diffusion.network import DiffusionNetwork
-    from hierarchy_nodes.controller.diffusion.weights import PolicyConfig, save_weights
+    from hierarchy_nodes.controller.diffusion.weights import PolicyConfig
+    from hierarchy_nodes.weights import save_weights
 
     torch.manual_seed(0)
     network = DiffusionNetwork(TINY)

@@ -20,7 +20,8 @@ from hierarchy_nodes.controller.diffusion.weights import load_config
 from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.learning.augmentation import augment, cut_rays, draw_channels, turned
 from hierarchy_nodes.learning.controller_data import ControllerData
-from hierarchy_nodes.learning.training import CHECKPOINT, METRICS, PLOT, TrainingOptions, train
+from hierarchy_nodes.learning.trainer import CHECKPOINT, METRICS, PLOT
+from hierarchy_nodes.learning.training import TrainingOptions, train
 from hierarchy_nodes.parameters import with_values
 
 QUICK = TrainingOptions(

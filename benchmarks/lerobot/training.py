@@ -22,7 +22,8 @@ from hierarchy_nodes.files import whole, write_json
 from hierarchy_nodes.learning.augmentation import AugmentationOptions
 from hierarchy_nodes.learning.controller_data import CHUNK
 from hierarchy_nodes.learning.objective import open_loop
-from hierarchy_nodes.learning.training import CHECKPOINT, Trainer, TrainingOptions
+from hierarchy_nodes.learning.trainer import CHECKPOINT
+from hierarchy_nodes.learning.training import Trainer, TrainingOptions
 
 POLICY, FACTS = "policy.pt", "trained.json"
 # Share of the time in which the rate rises, if that is less than the options' `warmup` steps.

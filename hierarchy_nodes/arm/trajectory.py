@@ -46,7 +46,7 @@ class ChunkTrajectory:
     """Poses and gripper opening of a chunk at any time.
 
     Poses are the chunk's polyline, of positions and of rotation vectors, under a sliding average of
-    `window` seconds whose weights are a triangle (a uniform B-spline of degree three). Velocity and
+    `window` seconds whose weights are a triangle, which makes them piecewise cubic. Velocity and
     acceleration are continuous: a turn by dv takes ``2 |dv| / window`` of acceleration and
     ``4 |dv| / window**2`` of jerk, and cuts the corner by ``|dv| * window / 12``. Before its first
     point and after its last one the chunk stands still.

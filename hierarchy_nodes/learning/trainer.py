@@ -12,10 +12,10 @@ import math
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
@@ -28,6 +28,7 @@ from hierarchy_nodes.parameters import param
 
 CHECKPOINT, METRICS, PLOT = "checkpoint.pt", "metrics.jsonl", "loss.png"
 _EMA_MOST = 0.999
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,13 @@ class BaseTrainer(ABC):
         self.step = 0
         self.seconds = 0.0
 
+    def _twins(self, make: Callable[[], Network]) -> tuple[Network, Network]:
+        """A seeded network, and its average, which is the same to begin with."""
+        torch.manual_seed(self.options.seed)
+        network, average = make().to(self.device), make().to(self.device)
+        average.load_state_dict(network.state_dict())
+        return network, average.requires_grad_(False).eval()
+
     def _prepare(self) -> None:
         self.optimizer = torch.optim.AdamW(
             _groups(self.network, self.options.decay), lr=self.options.rate, fused=True
@@ -114,6 +122,23 @@ class BaseTrainer(ABC):
         return {}
 
     # -- what all have ------------------------------------------------------------------------
+
+    def start(self, resume: bool, progress: bool = False) -> Path:
+        """Train to the end, from the checkpoint if there is one and `resume` is set.
+
+        Returns:
+            The weights file, of the averaged network.
+
+        Raises:
+            ConfigError: There is a checkpoint though `resume` is not set, or it does not fit.
+        """
+        if resume:
+            self.restore()
+        elif (self.out / CHECKPOINT).exists():
+            raise ConfigError(
+                f"{self.out}: holds a checkpoint already; add --resume, or name another."
+            )
+        return self.run(progress and self.rank == 0)
 
     def run(self, progress: bool = False) -> Path:
         """Train to the end."""

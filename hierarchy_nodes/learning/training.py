@@ -14,8 +14,7 @@ from hierarchy_nodes.controller.diffusion import actions, inputs
 from hierarchy_nodes.controller.diffusion.actions import Normalisation
 from hierarchy_nodes.controller.diffusion.features import CHANNELS, HORIZON
 from hierarchy_nodes.controller.diffusion.network import DiffusionNetwork, NetworkConfig
-from hierarchy_nodes.controller.diffusion.weights import PolicyConfig, save_weights
-from hierarchy_nodes.errors import ConfigError
+from hierarchy_nodes.controller.diffusion.weights import PolicyConfig
 from hierarchy_nodes.learning.augmentation import (
     AugmentationOptions,
     augment,
@@ -25,17 +24,10 @@ from hierarchy_nodes.learning.controller_data import CHUNK, DONE, ControllerData
 from hierarchy_nodes.learning.objective import Objective, open_loop
 from hierarchy_nodes.learning.plot import Curve
 from hierarchy_nodes.learning.policies import TRAINED, channels_of
-from hierarchy_nodes.learning.trainer import (
-    CHECKPOINT,
-    METRICS,
-    PLOT,
-    BaseTrainer,
-    RunOptions,
-    processes,
-)
+from hierarchy_nodes.learning.trainer import BaseTrainer, RunOptions, processes
 from hierarchy_nodes.parameters import param
+from hierarchy_nodes.weights import save_weights
 
-__all__ = ["CHECKPOINT", "METRICS", "PLOT", "WEIGHTS", "Trainer", "TrainingOptions", "train"]
 WEIGHTS = "controller.safetensors"
 # Records used for the statistics of the actions.
 _FIT = 50_000
@@ -86,11 +78,7 @@ def train(
     """
     with processes(options.device) as (device, rank, world):
         trainer = Trainer(arrays, out, options, device, rank, world, dict(facts or {}))
-        if resume:
-            trainer.restore()
-        elif (out / CHECKPOINT).exists():
-            raise ConfigError(f"{out}: holds a checkpoint already; add --resume, or name another.")
-        return trainer.run(progress and rank == 0)
+        return trainer.start(resume, progress)
 
 
 class Trainer(BaseTrainer):
@@ -117,10 +105,7 @@ class Trainer(BaseTrainer):
         vocabulary = inputs.vocabulary_of(self.data.texts)
         config = replace(options.network, vocabulary=len(vocabulary))
         self.data.encode_words(vocabulary, config.words)
-        torch.manual_seed(options.seed)
-        self.network = DiffusionNetwork(config).to(device)
-        self.average = DiffusionNetwork(config).to(device).requires_grad_(False).eval()
-        self.average.load_state_dict(self.network.state_dict())
+        self.network, self.average = self._twins(lambda: DiffusionNetwork(config))
         self.normalisation = self._fit().to(device)
         self.config = PolicyConfig(
             config, vocabulary, self.normalisation.to("cpu"), channels_of(options.policy)

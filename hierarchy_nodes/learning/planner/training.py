@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.learning.planner.data import PlannerData, VariationOptions
 from hierarchy_nodes.learning.planner.objective import (
     PlannerObjective,
@@ -21,11 +20,12 @@ from hierarchy_nodes.learning.planner.objective import (
 )
 from hierarchy_nodes.learning.plot import Curve
 from hierarchy_nodes.learning.statistics import calibration_error
-from hierarchy_nodes.learning.trainer import CHECKPOINT, BaseTrainer, RunOptions, processes
+from hierarchy_nodes.learning.trainer import BaseTrainer, RunOptions, processes
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.planner.compact.network import CompactNetwork, NetworkConfig
 from hierarchy_nodes.planner.compact.text import vocabulary_of
-from hierarchy_nodes.planner.compact.weights import Calibration, PlannerWeights, save_weights
+from hierarchy_nodes.planner.compact.weights import Calibration, PlannerWeights
+from hierarchy_nodes.weights import save_weights
 
 WEIGHTS = "planner.safetensors"
 _LOOK = 16  # images at a time where nothing is learned
@@ -61,11 +61,7 @@ def train_planner(
     """
     with processes(options.device) as (device, rank, world):
         trainer = PlannerTrainer(folder, out, options, device, rank, world, dict(facts or {}))
-        if resume:
-            trainer.restore()
-        elif (out / CHECKPOINT).exists():
-            raise ConfigError(f"{out}: holds a checkpoint already; add --resume, or name another.")
-        return trainer.run(progress and rank == 0)
+        return trainer.start(resume, progress)
 
 
 class PlannerTrainer(BaseTrainer):
@@ -92,10 +88,7 @@ class PlannerTrainer(BaseTrainer):
         vocabulary = vocabulary_of(self.data.texts())
         config = replace(options.network, vocabulary=len(vocabulary))
         self.data.encode_words(vocabulary, config.words)
-        torch.manual_seed(options.seed)
-        self.network = CompactNetwork(config).to(device)
-        self.average = CompactNetwork(config).to(device).requires_grad_(False).eval()
-        self.average.load_state_dict(self.network.state_dict())
+        self.network, self.average = self._twins(lambda: CompactNetwork(config))
         self.config = PlannerWeights(config, vocabulary)
         self.objective = PlannerObjective(self.network)
         self._prepare()
