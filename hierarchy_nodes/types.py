@@ -45,6 +45,10 @@ class Interaction(StrEnum):
     KNOCK = "knock"
 
 
+# These touch the target with closed fingers; nothing is taken in the hand.
+TOUCHES = (Interaction.PUSH, Interaction.PRESS, Interaction.CLOSE, Interaction.KNOCK)
+
+
 class Role(StrEnum):
     """Why a segment matters."""
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from hierarchy_nodes.geometry import on_plane, point_cloud, ray, top_down, yaw_of
 from hierarchy_nodes.types import (
+    TOUCHES,
     Array,
     CameraIntrinsics,
     Gripper,
@@ -23,8 +24,6 @@ from hierarchy_nodes.types import (
     Segments,
 )
 
-# Interactions that touch the thing with closed fingers.
-TOUCHES = (Interaction.PUSH, Interaction.PRESS, Interaction.CLOSE, Interaction.KNOCK)
 # Never nearer to the table with the tool's tip than this, metres.
 FLOOR = 0.008
 # The working area, with a margin, into which points without a depth are clipped.

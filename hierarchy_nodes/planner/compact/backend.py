@@ -31,14 +31,12 @@ from hierarchy_nodes.planner.compact.motion import best, motion_inputs, motion_w
 from hierarchy_nodes.planner.compact.options import CompactOptions
 from hierarchy_nodes.planner.compact.text import Reader
 from hierarchy_nodes.planner.compact.weights import default_path, load_weights
-from hierarchy_nodes.planner.language import Instruction, parse
+from hierarchy_nodes.planner.language import parse
+from hierarchy_nodes.planner.learned import retargets, surface, understood
 from hierarchy_nodes.planner.motions import VALID, path_points
 from hierarchy_nodes.planner.phrases import normalise
-from hierarchy_nodes.planner.vlm.grounding import surface
 from hierarchy_nodes.types import (
     Array,
-    Correction,
-    CorrectionKind,
     Gripper,
     Interaction,
     LanguageMotion,
@@ -171,14 +169,14 @@ class CompactPlanner(PlannerBackend):
         return tuple(str(step) for step in steps)
 
     def repeats(self, subtask: str) -> bool:
-        step = _understood(subtask)
+        step = understood(subtask)
         every = step is not None and step.target.every
         return every or self._more.get(subtask, 0.0) > 0.5
 
     # -- a look ---------------------------------------------------------------------------------
 
     def plan(self, request: PlanRequest) -> Plan:
-        step = _understood(request.instruction)
+        step = understood(request.instruction)
         _refuse_unlearned(request.instruction)
         asked = self._question(request)
         answer = self._ask(asked, request.frame, request.robot, request.holding)
@@ -235,7 +233,7 @@ class CompactPlanner(PlannerBackend):
     # -- parts ----------------------------------------------------------------------------------
 
     def _question(self, request: PlanRequest) -> _Asked:
-        corrections = tuple((c.role or "target", c.phrase) for c in _retargets(request))
+        corrections = tuple((c.role or "target", c.phrase) for c in retargets(request))
         last = self._asked.get(request.previous.plan_id) if request.previous else None
         if last is not None and last.corrections == corrections:
             # Nothing was corrected since: "the other one" is still other than the same thing.
@@ -296,7 +294,7 @@ def _in_hand(answer: Answer, request: PlanRequest) -> bool:
 
 def _refuse_unlearned(instruction: str) -> None:
     """What the network would take for something else, without a doubt of its own."""
-    step, normal = _understood(instruction), normalise(instruction)
+    step, normal = understood(instruction), normalise(instruction)
     picks = step is not None and step.picks and _TAKE.match(normal) is not None
     if (picks and len(parse(instruction)) == 1) or _BACK.search(normal):
         raise PlanningError(
@@ -304,16 +302,3 @@ def _refuse_unlearned(instruction: str) -> None:
             f'I have learned to put things somewhere, not "{instruction.strip()}". Say what is to '
             "be put where.",
         )
-
-
-def _understood(instruction: str) -> Instruction | None:
-    """The first step as the grammar reads it; None if it does not."""
-    try:
-        return parse(instruction)[0]
-    except PlanningError:
-        return None
-
-
-def _retargets(request: PlanRequest) -> list[Correction]:
-    kind = CorrectionKind.RETARGET
-    return [c for c in request.corrections if c.kind == kind and c.accepted and c.phrase]

@@ -16,9 +16,10 @@ from hierarchy_nodes.planner.compact.answer import Answer, Drawn, Spot
 from hierarchy_nodes.planner.compact.options import CompactOptions
 from hierarchy_nodes.planner.drawing import draw_path
 from hierarchy_nodes.planner.language import Instruction
+from hierarchy_nodes.planner.learned import check_reach, surface
 from hierarchy_nodes.planner.routes import Way
-from hierarchy_nodes.planner.vlm.grounding import TOUCHES, surface
 from hierarchy_nodes.types import (
+    TOUCHES,
     Array,
     Gripper,
     Interaction,
@@ -71,7 +72,7 @@ def draw(answer: Answer, question: Question, confidence: float) -> Plan:
     prompts = [Prompt(Role.TARGET, _label(question, Role.TARGET), target.x, target.y)]
     if goal is not None:
         prompts.append(Prompt(Role.GOAL, _label(question, Role.GOAL), goal.x, goal.y))
-    _check_reach(prompts, frame, options)
+    check_reach(prompts, frame, options.reach_min, options.reach)
     prompts += [Prompt(Role.AVOID, "thing near the way", s.x, s.y) for s in answer.avoid]
     plan = Plan(
         plan_id=uuid.uuid4().hex[:8],
@@ -195,17 +196,3 @@ def _label(question: Question, role: Role) -> str:
         return str(role)
     thing = step.target if role == Role.TARGET else step.goal
     return thing.name if thing is not None else str(role)
-
-
-def _check_reach(prompts: list[Prompt], frame: RgbdFrame, options: CompactOptions) -> None:
-    for prompt in prompts:
-        at = surface(prompt.x, prompt.y, frame)
-        if at is None:
-            continue
-        radius = float(np.linalg.norm(at[:2]))
-        if not options.reach_min <= radius <= options.reach:
-            raise PlanningError(
-                ErrorCode.OUT_OF_REACH,
-                f"The {prompt.label} is out of reach: it is {radius:.2f} m from the base; the arm "
-                f"reaches {options.reach_min:.2f} to {options.reach:.2f} m.",
-            )

@@ -10,6 +10,7 @@ from hierarchy_nodes.errors import ConfigError, ErrorCode, PlanningError
 from hierarchy_nodes.planner.base import PlannerBackend, PlanRequest
 from hierarchy_nodes.planner.checking import holds_something
 from hierarchy_nodes.planner.language import Instruction, describe, parse
+from hierarchy_nodes.planner.learned import retargets, understood
 from hierarchy_nodes.planner.vlm.dialects import DIALECTS
 from hierarchy_nodes.planner.vlm.dialects.base import Dialect, Question
 from hierarchy_nodes.planner.vlm.grounding import ground
@@ -21,8 +22,6 @@ from hierarchy_nodes.planner.vlm.record import Recorder, Replay
 from hierarchy_nodes.planner.vlm.reply import Reply, Status, quoted
 from hierarchy_nodes.planner.vlm.verdict import SCHEMA, read_verdict
 from hierarchy_nodes.types import (
-    Correction,
-    CorrectionKind,
     LanguageMotion,
     Observation,
     Plan,
@@ -76,7 +75,7 @@ class VlmPlanner(PlannerBackend):
     def repeats(self, subtask: str) -> bool:
         if not self.dialect.tells_done:
             return False
-        step = _understood(subtask)
+        step = understood(subtask)
         return self._more.get(subtask, False) or (step is not None and step.target.every)
 
     def cancel(self) -> None:
@@ -85,7 +84,7 @@ class VlmPlanner(PlannerBackend):
     # -- slow -----------------------------------------------------------------------------------
 
     def plan(self, request: PlanRequest) -> Plan:
-        step = _understood(request.instruction)
+        step = understood(request.instruction)
         step = _corrected(step, request) if step is not None else None
         image = self._picture(request.frame)
         replies: list[Reply] = []
@@ -153,17 +152,9 @@ class VlmPlanner(PlannerBackend):
         return reply
 
 
-def _understood(instruction: str) -> Instruction | None:
-    """The first step as the grammar reads it; None if it does not."""
-    try:
-        return parse(instruction)[0]
-    except PlanningError:
-        return None
-
-
 def _corrected(step: Instruction, request: PlanRequest) -> Instruction:
     """`step` after the corrections of target and goal that the grammar understands."""
-    for correction in _retargets(request):
+    for correction in retargets(request):
         try:
             new = describe(correction.phrase)
         except PlanningError:
@@ -175,15 +166,10 @@ def _corrected(step: Instruction, request: PlanRequest) -> Instruction:
     return step
 
 
-def _retargets(request: PlanRequest) -> list[Correction]:
-    kind = CorrectionKind.RETARGET
-    return [c for c in request.corrections if c.kind == kind and c.accepted and c.phrase]
-
-
 def _task(request: PlanRequest, step: Instruction | None) -> Task:
     """What the prompts are filled from."""
     words = request.instruction.strip().rstrip(".")
-    for correction in _retargets(request):
+    for correction in retargets(request):
         role = "goal" if correction.role == Role.GOAL else "thing"
         words += f'. Then the person corrected the {role}: "{correction.phrase.strip()}"'
     if step is None:

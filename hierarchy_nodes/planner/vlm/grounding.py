@@ -16,14 +16,15 @@ import numpy as np
 
 from hierarchy_nodes.controller.plan_checks import validate_plan
 from hierarchy_nodes.errors import ErrorCode, PlanningError, PlanRejected
-from hierarchy_nodes.geometry import project, ray
+from hierarchy_nodes.geometry import project
 from hierarchy_nodes.planner.base import PlanRequest, TaskDone
 from hierarchy_nodes.planner.drawing import draw_path
 from hierarchy_nodes.planner.language import Instruction
+from hierarchy_nodes.planner.learned import check_reach, surface
 from hierarchy_nodes.planner.routes import Way
 from hierarchy_nodes.planner.vlm.reply import Reply, ReplyError, Status
 from hierarchy_nodes.types import (
-    Array,
+    TOUCHES,
     Gripper,
     Interaction,
     PathPoint,
@@ -39,7 +40,6 @@ NEAR_TOOL = 0.06
 NEAR_AREA = 0.06
 # What is higher over the table than this is a thing, metres.
 RAISED = 0.012
-TOUCHES = (Interaction.PUSH, Interaction.PRESS, Interaction.CLOSE, Interaction.KNOCK)
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def ground(
     exact = all(math.isfinite(p.depth) for p in points)
     path = (ends[0], *points, *(() if keeps or not exact else ends[1:]))
     chosen = [p for p in (target, goal) if p is not None]
-    _check_reach(frame, chosen, settings)
+    check_reach(chosen, frame, settings.reach_min, settings.reach)
     plan = Plan(
         plan_id=uuid.uuid4().hex[:8],
         stamp=frame.stamp,
@@ -311,33 +311,3 @@ def _first_raised(points: Sequence[PathPoint], frame: RgbdFrame) -> tuple[float,
             if at is not None and at[2] > RAISED:
                 return x, y
     return None
-
-
-# -- checks -----------------------------------------------------------------------------------
-
-
-def surface(x: float, y: float, frame: RgbdFrame) -> Array | None:
-    """``(3,)`` base frame, what the camera sees at (x, y); None where depth has a hole."""
-    height, width = frame.depth.shape
-    row, column = min(int(y * height), height - 1), min(int(x * width), width - 1)
-    patch = frame.depth[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
-    known = patch[patch > 0]
-    if not known.size:
-        return None
-    depth = float(np.median(known))
-    return frame.camera_pose.position + depth * ray(x, y, frame.intrinsics, frame.camera_pose)
-
-
-def _check_reach(frame: RgbdFrame, prompts: Sequence[Prompt], settings: GroundingSettings) -> None:
-    for prompt in prompts:
-        at = surface(prompt.x, prompt.y, frame)
-        if at is None:
-            # The controller and the segmenter look for depth around the point.
-            continue
-        radius = float(np.linalg.norm(at[:2]))
-        if not settings.reach_min <= radius <= settings.reach:
-            raise PlanningError(
-                ErrorCode.OUT_OF_REACH,
-                f"The {prompt.label} is out of reach: it is {radius:.2f} m from the base; the arm "
-                f"reaches {settings.reach_min:.2f} to {settings.reach:.2f} m.",
-            )
