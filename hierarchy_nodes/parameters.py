@@ -160,6 +160,16 @@ def load(cls: type[T], values: Mapping[str, Any], owner: str = "") -> tuple[T, d
     return config, options
 
 
+def make(registry: Registry, name: str, values: Mapping[str, Any] | None = None) -> Any:
+    """An instance of the class that `name` stands for, its Options filled from `values`.
+
+    Raises:
+        ConfigError: As :func:`from_mapping`; UnknownNameError also for `name`.
+    """
+    found = registry.get(name)
+    return found(from_mapping(found.Options, values or {}, f"{registry.kind} {name}"))
+
+
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """The mapping in a YAML file; a ConfigError names file, line and problem otherwise."""
     path = Path(path)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import pytest
 
 from hierarchy_nodes import parameters
+from hierarchy_nodes.controller.base import CONTROLLERS
 from hierarchy_nodes.errors import ConfigError, UnknownNameError
-from hierarchy_nodes.parameters import from_mapping, load, param, plugin, read_yaml
+from hierarchy_nodes.parameters import from_mapping, load, make, param, plugin, read_yaml
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,17 @@ def test_bad_plugin_names_and_options():
         load(Config, {"driver": "mujoco", "mujoco": {"cel": "x"}}, owner="arm")
     with pytest.raises(UnknownNameError, match=r"key of arm 'camera'"):
         load(Config, {"camera": {"x": 1}}, owner="arm")
+
+
+def test_a_plugin_is_made_of_its_name_and_options():
+    made = make(CONTROLLERS, "path_follower", {"steps": 25})
+    assert isinstance(made, CONTROLLERS.get("path_follower"))
+    assert made.options.steps == 25
+    assert make(CONTROLLERS, "path_follower").options == type(made).Options()
+    with pytest.raises(UnknownNameError, match=r"controller 'path_folower'. Did you mean"):
+        make(CONTROLLERS, "path_folower")
+    with pytest.raises(UnknownNameError, match=r"key of controller path_follower 'step'"):
+        make(CONTROLLERS, "path_follower", {"step": 25})
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ from hierarchy_nodes.learning.parts import read_parts, write_part
 from hierarchy_nodes.learning.stack import InProcessStack, StackOptions
 from hierarchy_nodes.learning.true_plan import TruePlanner
 from hierarchy_nodes.learning.variation import VariationOptions, draw
+from hierarchy_nodes.parameters import make
 
 # Seeds that no evaluation uses.
 FIRST_SEED, LAST_SEED = 100_000, RESERVED_SEED - 1
@@ -132,10 +133,9 @@ def _kinematics() -> Kinematics:
 
 @lru_cache(maxsize=len(_ACTOR_CHANNELS))
 def _actor(weights: str, channels: tuple[str, ...]) -> ControllerBackend:
-    found = CONTROLLERS.get("diffusion")
     late = StackOptions.controller_latency
-    options = found.Options(weights=weights, channels=list(channels), latency=late)
-    actor: ControllerBackend = found(options)
+    options = {"weights": weights, "channels": list(channels), "latency": late}
+    actor: ControllerBackend = make(CONTROLLERS, "diffusion", options)
     return actor
 
 

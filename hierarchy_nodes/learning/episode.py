@@ -22,7 +22,7 @@ from hierarchy_nodes.learning.policies import POLICIES
 from hierarchy_nodes.learning.stack import CONTROL_PERIOD, InProcessStack, StackOptions
 from hierarchy_nodes.learning.true_plan import TruePlanner
 from hierarchy_nodes.learning.variation import Variation, shifted_camera
-from hierarchy_nodes.parameters import from_mapping
+from hierarchy_nodes.parameters import make
 from hierarchy_nodes.types import Observation
 
 # Things come to rest before the referee looks.
@@ -123,9 +123,7 @@ def make_controller(spec: EpisodeSpec, cell: Cell, task: TaskSpec) -> Controller
 @lru_cache(maxsize=1)
 def _backend(name: str, options: str) -> ControllerBackend:
     """Kept for the next episode: loading a network takes as long as a third of an episode."""
-    found = CONTROLLERS.get(name)
-    mapping = json.loads(options)
-    backend: ControllerBackend = found(from_mapping(found.Options, mapping, f"controller {name}"))
+    backend: ControllerBackend = make(CONTROLLERS, name, json.loads(options))
     return backend
 
 

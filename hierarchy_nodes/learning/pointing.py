@@ -38,7 +38,7 @@ from hierarchy_nodes.learning.statistics import (
     share,
 )
 from hierarchy_nodes.learning.true_plan import TruePlanner
-from hierarchy_nodes.parameters import from_mapping
+from hierarchy_nodes.parameters import make
 from hierarchy_nodes.planner.base import PLANNERS, PlannerBackend, PlanRequest
 from hierarchy_nodes.planner.drawing import work_end
 from hierarchy_nodes.planner.motions import path_points
@@ -403,11 +403,10 @@ def _rounded(value: Any) -> float:
 
 @lru_cache(maxsize=1)
 def _backend(name: str, options: str) -> PlannerBackend:
-    kind = PLANNERS.get(name)
+    backend: PlannerBackend = make(PLANNERS, name, json.loads(options))
     # The images already fill the cores.
     cv2.setNumThreads(1)
-    made: PlannerBackend = kind(from_mapping(kind.Options, json.loads(options), f"planner {name}"))
-    return made
+    return backend
 
 
 @lru_cache(maxsize=1)

@@ -21,13 +21,12 @@ from hierarchy_nodes.controller.base import CONTROLLERS, ControllerBackend
 from hierarchy_nodes.controller.config import ControllerConfig
 from hierarchy_nodes.controller.supervisor import Job, Report, Supervisor
 from hierarchy_nodes.errors import ChunkRejected
-from hierarchy_nodes.parameters import from_mapping
+from hierarchy_nodes.parameters import make
 from hierarchy_nodes.planner.base import PLANNERS, PlannerBackend
 from hierarchy_nodes.planner.config import PlannerConfig
 from hierarchy_nodes.planner.executive import NEEDED, Executive
 from hierarchy_nodes.planner.task import Job as PlannerJob
 from hierarchy_nodes.planner.task import Outcome, PlanJob
-from hierarchy_nodes.registry import Registry
 from hierarchy_nodes.segmenter.base import SEGMENTERS
 from hierarchy_nodes.types import (
     ActionChunk,
@@ -99,10 +98,10 @@ class InProcessStack:
         self.cell, self.options = cell, options
         self.kinematics = Kinematics()
         self.executor = ChunkExecutor(ArmConfig(), self.kinematics, cell.capabilities)
-        self._planner = planner or _make(PLANNERS, options.planner)
+        self._planner = planner or make(PLANNERS, options.planner)
         self.executive = Executive(self._planner, PlannerConfig(), self)
-        self._segmenter = _make(SEGMENTERS, options.segmenter)
-        self.controller = controller or _make(
+        self._segmenter = make(SEGMENTERS, options.segmenter)
+        self.controller = controller or make(
             CONTROLLERS, options.controller, options.controller_options
         )
         self._core = Supervisor(self.controller, ControllerConfig())
@@ -248,8 +247,3 @@ class InProcessStack:
         self._count += 1
         self._events.append((self.time + seconds, self._count, action))
         self._events.sort(key=lambda event: event[:2])
-
-
-def _make(registry: Registry, name: str, options: Mapping[str, Any] | None = None) -> Any:
-    found = registry.get(name)
-    return found(from_mapping(found.Options, options or {}, f"{registry.kind} {name}"))
