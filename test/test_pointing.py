@@ -15,7 +15,7 @@ from hardware.cell.tasks import AXES, FAMILIES, sample
 from hierarchy_nodes.arm.kinematics import Kinematics
 from hierarchy_nodes.cli.main import main
 from hierarchy_nodes.errors import ConfigError, ErrorCode, PlanningError, UnknownNameError
-from hierarchy_nodes.learning import pointing
+from hierarchy_nodes.learning import evaluation, pointing
 from hierarchy_nodes.learning.pointing import PointingResult, PointingSpec, figures
 from hierarchy_nodes.learning.statistics import calibration_error, resampled
 from hierarchy_nodes.learning.true_plan import TruePlanner
@@ -179,6 +179,47 @@ def test_the_command_writes_figures_and_pictures(tmp_path, capsys):
     assert "picture" not in found["results"][0]
     assert cv2.imread(str(drawn)) is not None
     assert "absent recall" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--resume", "--json", "f.json"],
+        ["--policy", "hierarchical"],
+        ["--plan", "true"],
+        ["--inject-latency", "20"],
+        ["--perturb"],
+        ["--drop", "masks"],
+        ["--camera-shift"],
+        ["--controller-option", "speed=0.1"],
+        ["--through-ros"],
+    ],
+    ids=lambda more: more[0][2:],
+)
+def test_what_is_about_executing_is_refused(more, capsys, monkeypatch):
+    monkeypatch.setattr(pointing, "look", None)
+    arguments = ["evaluate", "--suite", "pointing", "--planner", "classical", "--episodes", "1"]
+    assert main([*arguments, *more]) == 2
+    assert f"--suite pointing executes nothing: {more[0]} cannot" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "more",
+    [["--planner", "classical"], ["--planner-option", "reach=0.7"], ["--pictures", "f.jpg"]],
+    ids=lambda more: more[0][2:],
+)
+def test_what_is_about_pointing_is_refused_by_all_other_suites(more, capsys, monkeypatch):
+    monkeypatch.setattr(evaluation, "run_in_process", None)
+    assert main(["evaluate", "--suite", "place", "--episodes", "1", *more]) == 2
+    told = capsys.readouterr().err
+    assert f"--suite place executes episodes: {more[0]} can only" in told
+    assert "--suite pointing" in told
+
+
+def test_axes_are_refused_by_a_suite_without(capsys, monkeypatch):
+    monkeypatch.setattr(evaluation, "run_in_process", None)
+    assert main(["evaluate", "--suite", "basic", "--episodes", "1", "--axes", "visual"]) == 2
+    assert "only be given with --suite axes or pointing" in capsys.readouterr().err
 
 
 def test_what_cannot_be_run_is_told():

@@ -5,12 +5,28 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from hierarchy_nodes.cli import pointing
 from hierarchy_nodes.cli.arguments import add_spreading, key_value
 from hierarchy_nodes.files import write_json
+
+# Options that say how episodes are executed.
+EXECUTION = (
+    "policy",
+    "plan",
+    "resume",
+    "inject_latency",
+    "perturb",
+    "drop",
+    "camera_shift",
+    "controller_option",
+    "through_ros",
+)
+# The suites that axes can be chosen for.
+BY_AXIS = ("axes", pointing.SUITE)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,6 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
     a = arguments
     if a.compare:
         return _compare(a)
+    _refuse_unfitting(a)
     if a.suite == pointing.SUITE:
         return pointing.run(a)
     setting = _setting(a)
@@ -127,6 +144,32 @@ def run(arguments: argparse.Namespace) -> int:
         journal.close()
     _tell(a, summary)
     return 0
+
+
+def _refuse_unfitting(a: argparse.Namespace) -> None:
+    """ConfigError where something is given that the suite would make nothing of."""
+    from hierarchy_nodes.errors import ConfigError
+
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+
+    def given(names: Iterable[str]) -> str:
+        found = [name for name in names if getattr(a, name) != parser.get_default(name)]
+        return ", ".join("--" + name.replace("_", "-") for name in found)
+
+    if a.suite == pointing.SUITE:
+        if found := given(EXECUTION):
+            raise ConfigError(f"--suite {a.suite} executes nothing: {found} cannot be given.")
+    elif found := given(pointing.OPTIONS):
+        raise ConfigError(
+            f"--suite {a.suite} executes episodes: {found} can only be given with --suite "
+            f"{pointing.SUITE}."
+        )
+    if a.suite not in BY_AXIS and given(["axes"]):
+        raise ConfigError(
+            f"--suite {a.suite} has no axes: --axes can only be given with --suite "
+            f"{' or '.join(BY_AXIS)}."
+        )
 
 
 def _setting(a: argparse.Namespace) -> dict[str, Any]:

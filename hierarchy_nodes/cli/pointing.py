@@ -11,11 +11,14 @@ from hierarchy_nodes.cli.arguments import key_values
 from hierarchy_nodes.files import write_json
 
 SUITE = "pointing"
+# Options that no other suite takes.
+OPTIONS = ("planner", "planner_option", "pictures")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
-        f"only for --suite {SUITE}", "--episodes counts images; --policy and --plan do not matter"
+        f"only for --suite {SUITE}",
+        "--episodes counts images; what says how episodes are executed is refused",
     )
     group.add_argument("--planner", default="compact", metavar="NAME", help="default: compact")
     group.add_argument(
