@@ -2,7 +2,7 @@
 
 One row an image: ``image`` and ``things`` (which pixel shows which thing) as ``{bytes, path}``,
 as Hugging Face's ``datasets`` keeps images; the arm's and camera's ``state``; ``tasks``, a list of
-instructions with their answers (see ``wishes.Wish``).
+instructions with their answers (see ``answers.Wish``).
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.files import whole, write_json
 from hierarchy_nodes.learning.evaluation import RESERVED_SEED
 from hierarchy_nodes.learning.parallel import spread
+from hierarchy_nodes.learning.planner.answers import Wish
 from hierarchy_nodes.learning.planner.kinds import HELD_OUT_SHAPES
 from hierarchy_nodes.learning.planner.settings import Drafter
 from hierarchy_nodes.learning.planner.stage import Stage
 from hierarchy_nodes.learning.planner.texture import HELD_OUT_PATTERNS
-from hierarchy_nodes.learning.planner.wishes import Wish, Wisher
+from hierarchy_nodes.learning.planner.wishes import Wisher
 from hierarchy_nodes.planner.compact.inputs import STATE, state_of
 
 # Demonstrations have the seeds below, evaluation those below 100000.

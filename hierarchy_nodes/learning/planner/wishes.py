@@ -1,89 +1,26 @@
-"""What a person might ask for in an image, and what a planner should answer."""
+"""What a person might ask for in an image."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import replace
 
 import numpy as np
 
-from hardware.cell.tasks import WAYS, TaskSpec
-from hierarchy_nodes.controller.diffusion.features import shorten
-from hierarchy_nodes.geometry import ray, segment_distance
+from hardware.cell.tasks import WAYS
 from hierarchy_nodes.learning.planner import sayings
+from hierarchy_nodes.learning.planner.answers import Truth, Wish, interaction_of
 from hierarchy_nodes.learning.planner.kinds import KINDS, palette
 from hierarchy_nodes.learning.planner.naming import PLACES, Unclear, Words, meant
 from hierarchy_nodes.learning.planner.stage import Item, Picture, Setting, Stage
-from hierarchy_nodes.learning.skills import SKILLS
-from hierarchy_nodes.learning.true_plan import TruePlanOptions, true_path
-from hierarchy_nodes.learning.world import World
-from hierarchy_nodes.planner.compact.inputs import PATH_POINTS
-from hierarchy_nodes.planner.drawing import AVOID_DISTANCE, AVOID_MOST
-from hierarchy_nodes.types import Array, Interaction
+from hierarchy_nodes.types import Interaction
 
-# Less of a thing in view than this, in pixels, and nobody could point at it.
-_SEEN = 25
 _HOLLOW = ("bowl",)
 # How often what is in the hand is asked for; else it has to be put down first.
 _CARRIED = 0.65
 FAMILIES = ("place", "stack", "push", "push way", "press", "open_drawer", "close_drawer", "knock")
 _SHARES = np.array([0.34, 0.10, 0.10, 0.10, 0.08, 0.10, 0.10, 0.08])
-
-
-@dataclass(frozen=True)
-class Wish:
-    """An instruction with its answer. Things are places in the setting's items.
-
-    Attributes:
-        text: The instruction.
-        corrections: Role and phrase of each.
-        before: Target and goal of the plan before, or -1.
-        status: One of ``inputs.STATUSES``.
-        interaction: Whatever the status is.
-        targets: What may be meant: one, or several if that is ambiguous.
-        goal: Or -1. avoid: What stands near the way.
-        more: Something is left after this.
-        path: ``(n, 4)``: x, y (normalised), height (metres), gripper event; empty without a plan.
-        family: For statistics. how: How the things were called.
-    """
-
-    text: str
-    status: str
-    interaction: Interaction
-    family: str
-    how: str
-    corrections: tuple[tuple[str, str], ...] = ()
-    before: tuple[int, int] = (-1, -1)
-    targets: tuple[int, ...] = ()
-    goal: int = -1
-    avoid: tuple[int, ...] = ()
-    more: bool = False
-    path: tuple[tuple[float, float, float, float], ...] = ()
-
-
-class StagedWorld(World):
-    """The truth of a stage: nothing touches anything but what is said to be held."""
-
-    def __init__(self, stage: Stage, task: TaskSpec, held: str) -> None:
-        super().__init__(stage.cell, task)
-        self._held, self._time = held, 0.0
-
-    @property
-    def time(self) -> float:
-        # Long enough between any two looks for a grip to be trusted.
-        self._time += 1.0
-        return self._time
-
-    def touching(self, name: str) -> set[str]:
-        return set()
-
-    def between_fingers(self, names: object) -> bool:
-        return bool(self._held) and self._held in tuple(names)  # type: ignore[arg-type]
-
-    def pressed(self, name: str) -> float:
-        return 0.0
 
 
 class Wisher:
@@ -92,11 +29,9 @@ class Wisher:
     def __init__(
         self, stage: Stage, setting: Setting, picture: Picture, rng: np.random.Generator
     ) -> None:
-        self.stage, self.setting, self.picture, self.rng = stage, setting, picture, rng
-        self.items = setting.items
-        areas = np.bincount(picture.things.ravel(), minlength=256)
-        self.seen = {t.name for i, t in enumerate(self.items) if areas[i + 1] >= _SEEN}
-        self.numbers = {t.name: i for i, t in enumerate(self.items)}
+        self.items, self.held, self.rng = setting.items, setting.held, rng
+        self.truth = Truth(stage, setting, picture)
+        self.seen, self.numbers = self.truth.seen, self.truth.numbers
 
     def draw(self, count: int) -> list[Wish]:
         """Up to `count` different ones; fewer where little can be asked."""
@@ -120,7 +55,7 @@ class Wisher:
     def _wish(self, family: str) -> Wish | None:
         rng = self.rng
         target_fits, goal_fits = self._fitting(family)
-        held = self.setting.held
+        held = self.held
         if held and family not in ("place", "stack"):
             return None
         kind = float(rng.random())
@@ -160,7 +95,7 @@ class Wisher:
         if corrected < 0.18 and goal is not None and goal_words is not None:
             return self._goal_corrected(family, target, goal, words, goal_words)
         text, way = self._say(family, words, goal, goal_words)
-        return self._answer(text, family, target, goal, way, how)
+        return self.truth.answer(text, family, target, goal, way, how)
 
     def _fitting(self, family: str) -> tuple[Callable[[Item], bool], Callable[[Item], bool] | None]:
         """What may be the target, and the goal, of a family; zones cannot be put anywhere."""
@@ -229,76 +164,7 @@ class Wisher:
         there = goal_words.text(self.rng) if goal_words is not None else ""
         return sayings.say(kind, target.text(self.rng, article), there, way, self.rng), way
 
-    # -- answers ------------------------------------------------------------------------------
-
-    def _answer(
-        self, text: str, family: str, target: Item, goal: Item | None, way: str, how: str
-    ) -> Wish | None:
-        done = self._done(family, target, goal)
-        skill = family.removesuffix(" way")
-        task = TaskSpec(
-            skill,
-            text,
-            target.name,
-            goal.name if goal else "",
-            "",
-            WAYS[way] if way else (0.0, 0.0),
-        )
-        held = self.setting.held
-        expert = SKILLS[skill](StagedWorld(self.stage, task, held))
-        wish = Wish(
-            text=text,
-            status="done" if done else "plan",
-            interaction=expert.interaction,
-            family=family,
-            how=how,
-            targets=(self.numbers[target.name],),
-            goal=self.numbers[goal.name] if goal else -1,
-        )
-        if done:
-            return wish
-        holding = held == target.name
-        frame, robot = self.picture.frame, self.picture.robot
-        if holding:
-            # The first look only notes that it is held.
-            expert.decide(robot.tool, robot.gripper)
-        path, points = true_path(expert, frame, robot, holding, TruePlanOptions.tolerance)
-        if len(path) < 3:
-            return None
-        pose, camera = frame.camera_pose, frame.intrinsics
-        drawn = tuple(
-            (
-                p.x,
-                p.y,
-                float((pose.position + p.depth * ray(p.x, p.y, camera, pose))[2]),
-                float(p.gripper),
-            )
-            for p in shorten(path, PATH_POINTS)
-        )
-        return replace(wish, path=drawn, avoid=self._near(target, goal, points))
-
-    def _done(self, family: str, target: Item, goal: Item | None) -> bool:
-        if family in ("place", "stack", "push"):
-            return goal is not None and target.on == goal.name
-        if family == "open_drawer":
-            return target.opening > 0.9
-        if family == "close_drawer":
-            return target.opening < 0.05
-        return family == "knock" and target.lying
-
-    def _near(self, target: Item, goal: Item | None, points: list[Array]) -> tuple[int, ...]:
-        """What stands near the way, nearest first, as the true plan has it."""
-        flat = [point[:2] for point in points[:-1]]
-        near = []
-        for i, thing in enumerate(self.items):
-            if thing is target or thing is goal or thing.name not in self.seen:
-                continue
-            here = np.array(thing.position[:2])
-            away = min((segment_distance(here, a, b) for a, b in pairwise(flat)), default=1.0)
-            away -= max(thing.size[:2]) / 2
-            if away < AVOID_DISTANCE:
-                near.append((away, i))
-        return tuple(i for _, i in sorted(near)[:AVOID_MOST])
+    # -- not there, ambiguous, several, corrected ------------------------------------------
 
     def _absent(
         self,
@@ -341,7 +207,7 @@ class Wisher:
                 goal = pool[rng.integers(len(pool))]
                 goal_words, _ = self._call(goal, goal_fits, None)
         text, _ = self._say(family, words, goal, goal_words)
-        return Wish(text, "not there", _interaction(family), family, "absent")
+        return Wish(text, "not there", interaction_of(family), family, "absent")
 
     def _ambiguous(
         self,
@@ -377,7 +243,7 @@ class Wisher:
         return Wish(
             text,
             "ambiguous",
-            _interaction(family),
+            interaction_of(family),
             family,
             "ambiguous",
             targets=tuple(self.numbers[t.name] for t in found),
@@ -421,7 +287,7 @@ class Wisher:
         target = min(left, key=lambda t: math.hypot(*t.position[:2]))
         if any(t.on == target.name for t in self.items):
             return None
-        wish = self._answer(text, "place", target, goal, "", "every")
+        wish = self.truth.answer(text, "place", target, goal, "", "every")
         return replace(wish, more=len(left) > 1) if wish else None
 
     def _corrected(
@@ -457,7 +323,7 @@ class Wisher:
             raise Unclear
         said, way = self._say(family, first, goal, goal_words)
         phrase = sayings.correct(new.text(rng), rng)
-        wish = self._answer(said, family, target, goal, way, "corrected")
+        wish = self.truth.answer(said, family, target, goal, way, "corrected")
         numbers = self.numbers[before.name], self.numbers[goal.name] if goal else -1
         if wish is None:
             return None
@@ -485,16 +351,12 @@ class Wisher:
         if meant(first.changed_by(new), others, fits, before) != [goal]:
             raise Unclear
         said, way = self._say(family, words, before, first)
-        wish = self._answer(said, family, target, goal, way, "corrected goal")
+        wish = self.truth.answer(said, family, target, goal, way, "corrected goal")
         if wish is None:
             return None
         phrase = sayings.correct(new.text(rng), rng)
         numbers = self.numbers[target.name], self.numbers[before.name]
         return replace(wish, corrections=(("goal", phrase),), before=numbers)
-
-
-def _interaction(family: str) -> Interaction:
-    return SKILLS[family.removesuffix(" way")].interaction
 
 
 def _plural(noun: str) -> str:
