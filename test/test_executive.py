@@ -78,6 +78,18 @@ def test_repeats_until_nothing_is_left():
     assert world.outcome.attempts == 4
 
 
+def test_without_checks_the_controllers_word_is_taken():
+    world = World(verify=False)
+    world.start("first then second")
+    for _ in range(2):
+        world.run(1)
+        world.plan()
+        world.run(5)
+        world.control("done")
+    assert world.outcome.success
+    assert all(isinstance(job, PlanJob) for job in world.jobs)
+
+
 def test_failed_check_is_tried_again_and_then_given_up():
     world = World(max_attempts=3)
     world.start()

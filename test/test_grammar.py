@@ -63,6 +63,11 @@ PHRASES = {
     "put the purple giraffe on the plate": "put the purple giraffe on the plate",
     "put all the red things in the bowl": "put every red thing in the bowl",
     "put every block on the plate": "put every block on the plate",
+    "Sort the blocks by colour.": "sort every block in the thing by color",
+    "sort all the cans by color into the trays": "sort every cylinder in the tray by color",
+    "please sort the red things onto the plates by their color": (
+        "sort every red thing on the plate by color"
+    ),
     "put the blocks in the bowl": "put every block in the bowl",
     "put all red boxes in the bowl": "put every red block in the bowl",
     "put the red block and the green ball in the bowl": (

@@ -76,14 +76,41 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "drawer": ("drawer",),
 }
 
+# {t}: the things, {g}: where they go.
+ERRANDS: dict[str, tuple[str, ...]] = {
+    "gather": (
+        "put all the {t} in the {g}",
+        "put all {t} into the {g}",
+        "all the {t} belong in the {g}",
+        "could you put every one of the {t} in the {g} please",
+    ),
+    "sort": (
+        "sort the {t} by color into the {g}",
+        "sort all the {t} by colour into the {g}",
+        "please sort the {t} into the {g} by color",
+    ),
+}
 
-def say(kind: str, target: str, goal: str, way: str, rng: np.random.Generator, plain: bool) -> str:
+
+def plain(kind: str, target: str, goal: str = "", way: str = "") -> str:
+    """The plainest sentence for the task `kind`, a key of `TEMPLATES`."""
+    return TEMPLATES[kind][0].format(t=target, g=goal, way=way)
+
+
+def errand(kind: str, things: str, goal: str, rng: np.random.Generator) -> str:
+    """A sentence for an errand, a key of `ERRANDS`; the plainest one half the time."""
+    options = ERRANDS[kind]
+    index = 0 if rng.random() < 0.5 else int(rng.integers(1, len(options)))
+    return options[index].format(t=things, g=goal)
+
+
+def say(kind: str, target: str, goal: str, way: str, rng: np.random.Generator, simple: bool) -> str:
     """A sentence for the task `kind` (a key of `TEMPLATES`).
 
-    Plain sentences use the first template; others draw a template, and a synonym half the time.
+    Simple ones use the first template; others draw a template, and a synonym half the time.
     """
-    if plain:
-        return TEMPLATES[kind][0].format(t=target, g=goal, way=way)
+    if simple:
+        return plain(kind, target, goal, way)
     options = TEMPLATES[kind][1:]
     names = [_other_word(name, rng) for name in (target, goal)]
     return options[rng.integers(len(options))].format(t=names[0], g=names[1], way=way)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
 from hardware.cell.build import TABLE_HALF, TABLE_MIDDLE
 from hardware.cell.cell import Cell
+from hardware.cell.errands import Errand
 from hardware.cell.scene import DRAWER_TRAVEL
 from hardware.cell.tasks import TaskSpec
 from hardware.cell.truth import Truth
@@ -31,12 +33,16 @@ class Verdict:
 class Referee:
     """Judges one task in one cell; make it before the arm moves, as it notes where things are.
 
+    Args:
+        company: Names of things that may be at the goal, too; the target may rest on them.
+
     Raises:
         UnknownNameError: The task names an object that the scene lacks.
     """
 
-    def __init__(self, cell: Cell, task: TaskSpec) -> None:
+    def __init__(self, cell: Cell, task: TaskSpec, company: Collection[str] = ()) -> None:
         self._truth, self._scene, self.task = Truth(cell), cell.scene, task
+        self._company = set(company)
         self._target = cell.scene.object(task.target)
         self._goal = cell.scene.object(task.goal) if task.goal else None
         self._start = self._truth.position(task.target)
@@ -85,12 +91,13 @@ class Referee:
         if away > goal.size[0] / 2:
             return f"{target.name} is {away * 100:.0f} cm from the middle of {goal.name}"
         floor = there[2] - goal.size[2] / 2
-        highest = floor + goal.size[2] + max(target.size)
+        highest = floor + goal.size[2] + max(target.size) * (2 if self._company else 1)
         if here[2] > highest:
             return f"{target.name} is above {goal.name}, not {self.task.relation} it"
         if self._truth.tilt(goal.name) > UPRIGHT:
             return f"{goal.name} is tipped over"
-        if goal.shape != "zone" and goal.name not in self._truth.touching(target.name):
+        below = self._truth.touching(target.name) & ({goal.name} | self._company)
+        if goal.shape != "zone" and not below:
             return f"{target.name} does not rest {self.task.relation} {goal.name}"
         return self._unsettled()
 
@@ -175,3 +182,31 @@ class Referee:
         if tilt < KNOCKED:
             return f"{name} is tilted by {math.degrees(tilt):.0f} degrees"
         return ""
+
+
+class ErrandReferee:
+    """Judges an errand: every aim holds, and what was not asked for is in none of the goals."""
+
+    def __init__(self, cell: Cell, errand: Errand) -> None:
+        self.errand = errand
+        at: dict[str, set[str]] = {}
+        for aim in errand.aims:
+            at.setdefault(aim.goal, set()).add(aim.target)
+        at.pop("", None)
+        self._aims = [
+            Referee(cell, aim, at.get(aim.goal, set()) - {aim.target}) for aim in errand.aims
+        ]
+        self._wrong = [
+            Referee(cell, TaskSpec("place", "", name, goal), targets)
+            for name in errand.untouched
+            for goal, targets in at.items()
+        ]
+
+    def verdict(self) -> Verdict:
+        """As things stand now; the reason says how many aims hold."""
+        missing = [v.reason for v in (aim.verdict() for aim in self._aims) if not v.success]
+        taken = [r.task for r in self._wrong if r.verdict().success]
+        missing += [f"{task.target} is in {task.goal}, unasked" for task in taken]
+        done = sum(aim.verdict().success for aim in self._aims)
+        count = f"{done} of {len(self._aims)} steps"
+        return Verdict(not missing, f"{count}: {'; '.join(missing)}" if missing else count)

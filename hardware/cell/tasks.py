@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from hardware.cell.draft import TableDraft
 from hardware.cell.phrases import say
 from hardware.cell.scene import (
     BASIC_COLORS,
     CONTAINERS,
-    DRAWER_TRAVEL,
-    KNOB_REACH,
     NOVEL_COLORS,
-    SIZES,
     ObjectSpec,
     SceneSpec,
 )
@@ -24,9 +21,6 @@ from hierarchy_nodes.errors import ConfigError, UnknownNameError
 
 FAMILIES = ("place", "stack", "push", "press", "open_drawer", "close_drawer", "knock")
 AXES = ("basic", "object_goal", "visual", "language", "spatial", "novel_object", "multiple")
-# Where middles of objects may be, base frame, metres.
-AREA = ((0.34, 0.62), (-0.26, 0.26))
-GAP = 0.045  # between things, so that an open finger fits
 WAYS = {
     "to the left": (0.0, 1.0),
     "to the right": (0.0, -1.0),
@@ -36,8 +30,6 @@ WAYS = {
 SPATIAL = {"left": (0.0, 1.0), "right": (0.0, -1.0), "nearest": (-1.0, 0.0), "farthest": (1.0, 0.0)}
 DISTRACTORS = ("block", "cylinder", "plate", "bowl")
 PUSH_ROOM = 0.16
-
-Circle = tuple[float, float, float]  # x, y, radius
 
 
 @dataclass(frozen=True)
@@ -92,29 +84,12 @@ def sample(family: str, seed: int, axis: str = "basic") -> tuple[SceneSpec, Task
     raise ConfigError(f"Task {family}/{axis} with seed {seed}: no scene without overlaps found.")
 
 
-def _circles(thing: ObjectSpec, twin: bool = False) -> list[Circle]:
-    """The ground that `thing` needs, with the room that its moving parts need."""
-    x, y = thing.position
-    if thing.shape != "drawer":
-        return [(x, y, max(thing.size[:2]) / 2)]
-    if twin:  # it stays as it is, so the other one may come close
-        return [(x, y, 0.12)]
-    cos, sin = math.cos(thing.yaw), math.sin(thing.yaw)
-    ahead = [0.0, 0.10, 0.12 + DRAWER_TRAVEL / 2, 0.09 + DRAWER_TRAVEL + KNOB_REACH]
-    radii = [0.12, 0.09, 0.09, 0.06]
-    return [(x + a * cos, y + a * sin, r) for a, r in zip(ahead, radii, strict=True)]
+class _Draft(TableDraft):
+    """The scene of a task; `compose` says False where it ran out of room."""
 
-
-@dataclass
-class _Draft:
-    """A scene in the making; `compose` says False where it ran out of room."""
-
-    rng: np.random.Generator
-    family: str
-    axis: str
-    things: list[ObjectSpec] = field(default_factory=list)
-    taken: list[Circle] = field(default_factory=list)
-    used: set[tuple[str, str]] = field(default_factory=set)
+    def __init__(self, rng: np.random.Generator, family: str, axis: str) -> None:
+        super().__init__(rng, colors=NOVEL_COLORS if axis == "novel_object" else BASIC_COLORS)
+        self.family, self.axis = family, axis
 
     def compose(self) -> bool:
         self.spatial = ""
@@ -123,59 +98,6 @@ class _Draft:
         self.relation = ""
         placed = self._principals() and self._twin() and self._distractors()
         return placed and (self.axis != "spatial" or bool(self.spatial))
-
-    # -- drawing ------------------------------------------------------------------------------
-
-    def _pick(self, options: Sequence[Any]) -> Any:
-        return options[int(self.rng.integers(len(options)))]
-
-    def _color(self, shape: str, avoid: Sequence[str] = ()) -> str:
-        colors = NOVEL_COLORS if self.axis == "novel_object" else BASIC_COLORS
-        free = [c for c in colors if (c, shape) not in self.used and c not in avoid]
-        return str(self._pick(free or [c for c in colors if c not in avoid]))
-
-    def _fits(self, circles: list[Circle]) -> bool:
-        return all(
-            math.hypot(x - a, y - b) >= r + s + GAP for x, y, r in circles for a, b, s in self.taken
-        )
-
-    def _inside(self, x: float, y: float) -> bool:
-        return AREA[0][0] <= x <= AREA[0][1] and AREA[1][0] <= y <= AREA[1][1]
-
-    def _add(
-        self,
-        shape: str,
-        color: str,
-        extra: list[tuple[float, float, float]] | None = None,
-        opening: float = 0.0,
-        where: tuple[float, float] | None = None,
-        side: int = 0,
-    ) -> ObjectSpec | None:
-        """Put a thing on free ground; `extra` circles (relative) must be free and in reach too."""
-        count = sum(t.shape == shape and t.color == color for t in self.things)
-        name = f"{color}_{shape}" + (f"_{count + 1}" if count else "")
-        for _ in range(60):
-            if shape == "drawer":
-                sign = side or self._pick((-1, 1))
-                position = (self.rng.uniform(0.42, 0.54), sign * self.rng.uniform(0.23, 0.26))
-                yaw = -sign * math.pi / 2 + self.rng.uniform(-0.15, 0.15)
-            else:
-                position = where or (self.rng.uniform(*AREA[0]), self.rng.uniform(*AREA[1]))
-                yaw = self.rng.uniform(-math.pi / 4, math.pi / 4)
-            spot = (round(float(position[0]), 4), round(float(position[1]), 4))
-            thing = ObjectSpec(name, shape, color, SIZES[shape], spot, round(yaw, 4), opening)
-            around = [(spot[0] + dx, spot[1] + dy, r) for dx, dy, r in extra or []]
-            reachable = shape == "drawer" or self._inside(*spot)
-            reachable = reachable and all(self._inside(x, y) for x, y, _ in around)
-            ground = [*_circles(thing, twin=bool(side)), *around]
-            if reachable and self._fits(ground):
-                self.things.append(thing)
-                self.taken += ground
-                self.used.add((color, shape))
-                return thing
-            if where is not None:
-                return None
-        return None
 
     # -- what the task needs ------------------------------------------------------------------
 
@@ -193,17 +115,17 @@ class _Draft:
 
     def _single(self, shape: str, opening: float = 0.0) -> bool:
         room = [(0.0, 0.0, 0.09)] if shape == "bottle" else None
-        target = self._add(shape, self._color(shape), room, opening)
+        target = self.add(shape, self.color(shape), room, opening)
         if target is not None:
             self.target = target
         return target is not None
 
     def _target_shape(self) -> str:
         if self.axis == "novel_object":
-            return str(self._pick(("bar", "cross", "cup")))
+            return str(self.pick(("bar", "cross", "cup")))
         if self.axis == "object_goal":
-            return str(self._pick(("ball", "cylinder", "block")))
-        return str(self._pick(("block", "cylinder")))
+            return str(self.pick(("ball", "cylinder", "block")))
+        return str(self.pick(("block", "cylinder")))
 
     def _place(self) -> bool:
         shape = self._target_shape()
@@ -212,18 +134,18 @@ class _Draft:
             goals = ("plate", "tray")
         if shape == "ball":
             goals = ("tray", "bowl")  # it would roll off anything flat
-        return self._pair(shape, str(self._pick(goals)))
+        return self._pair(shape, str(self.pick(goals)))
 
     def _stack(self) -> bool:
         top = {"novel_object": ("bar", "cross"), "object_goal": ("cylinder", "block")}
         base = "cylinder" if self.axis == "object_goal" else "block"
-        return self._pair(str(self._pick(top.get(self.axis, ("block",)))), base)
+        return self._pair(str(self.pick(top.get(self.axis, ("block",)))), base)
 
     def _pair(self, shape: str, goal_shape: str) -> bool:
-        goal = self._add(goal_shape, self._color(goal_shape))
+        goal = self.add(goal_shape, self.color(goal_shape))
         if goal is None:
             return False
-        target = self._add(shape, self._color(shape, avoid=(goal.color,)))
+        target = self.add(shape, self.color(shape, avoid=(goal.color,)))
         if target is None:
             return False
         self.target, self.goal = target, goal
@@ -232,9 +154,9 @@ class _Draft:
 
     def _push(self) -> bool:
         shape = self._target_shape() if self.axis == "novel_object" else "block"
-        color = self._color(shape)
+        color = self.color(shape)
         if self.rng.random() < 0.5:
-            self.way = str(self._pick(tuple(WAYS)))
+            self.way = str(self.pick(tuple(WAYS)))
             self.direction = WAYS[self.way]
             dx, dy = self.direction
         else:
@@ -245,7 +167,7 @@ class _Draft:
         room += [(a * dx, a * dy, 0.04) for a in (0.08, PUSH_ROOM)]
         if not self.way:
             room = room[:2]
-        target = self._add(shape, color, room)
+        target = self.add(shape, color, room)
         if target is None:
             return False
         self.target = target
@@ -254,11 +176,11 @@ class _Draft:
         x, y = target.position
         reach = self.rng.uniform(0.17, 0.22)
         spot = (x + reach * dx, y + reach * dy)
-        if not self._inside(*spot):
+        if not self.inside(*spot):
             return False
         # The zone may touch the lane that leads to it.
         self.taken.pop()
-        zone = self._add("zone", self._color("zone", avoid=(color,)), where=spot)
+        zone = self.add("zone", self.color("zone", avoid=(color,)), where=spot)
         self.goal, self.relation = zone, "on"
         return zone is not None
 
@@ -271,16 +193,16 @@ class _Draft:
         target = self.target
         if target.shape == "drawer":
             side = -1 if target.position[1] > 0 else 1
-            twin = self._add("drawer", target.color, side=side)
+            twin = self.add("drawer", target.color, side=side)
         else:
-            twin = self._add(target.shape, target.color)
+            twin = self.add(target.shape, target.color)
         if twin is None:
             return False
         difference = np.subtract(target.position, twin.position)
         words = ("left", "right") if target.shape == "drawer" else tuple(SPATIAL)
         fitting = [w for w in words if float(difference @ np.array(SPATIAL[w])) > 0.10]
         if fitting:
-            self.spatial = str(self._pick(fitting))
+            self.spatial = str(self.pick(fitting))
         return bool(fitting)
 
     def _distractors(self) -> bool:
@@ -288,7 +210,7 @@ class _Draft:
         if self.axis == "multiple":
             shapes = [self.target.shape] * 2 if self.target.shape != "drawer" else []
             shapes += [self.goal.shape] if self.goal else ["block", "block"]
-            shapes += [str(self._pick(("block", "cylinder")))]
+            shapes += [str(self.pick(("block", "cylinder")))]
         else:
             options = [s for s in DISTRACTORS if self.axis != "spatial" or s not in avoided]
             most = 6 - len(self.things)
@@ -296,10 +218,10 @@ class _Draft:
             small = [s for s in options if s not in ("plate", "bowl")] or options
             count = int(self.rng.integers(least, min(most, 3) + 1))
             # At most one more large thing, or the table is full.
-            shapes = [str(self._pick(options))] + [str(self._pick(small)) for _ in range(count - 1)]
+            shapes = [str(self.pick(options))] + [str(self.pick(small)) for _ in range(count - 1)]
         for shape in shapes:
-            color = self._color(shape)
-            if (color, shape) in self.used or self._add(shape, color) is None:
+            color = self.color(shape)
+            if (color, shape) in self.used or self.add(shape, color) is None:
                 return False
         return True
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hierarchy_nodes.cli import pointing
-from hierarchy_nodes.cli.arguments import add_spreading, key_value
+from hierarchy_nodes.cli.arguments import add_spreading, key_values
 from hierarchy_nodes.files import write_json
 
 # Options that say how episodes are executed.
@@ -23,10 +23,13 @@ EXECUTION = (
     "drop",
     "camera_shift",
     "controller_option",
+    "attempts",
+    "no_verify",
     "through_ros",
 )
 # The suites that axes can be chosen for.
 BY_AXIS = ("axes", pointing.SUITE)
+ATTEMPTS = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +50,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="true: drawn from the simulator's truth; planner: by the planner (default: planner "
         "for classical, true for the others)",
+    )
+    parser.add_argument(
+        "--planner",
+        metavar="NAME",
+        help=f"planner backend in place of the policy's own (suite pointing: {pointing.PLANNER})",
+    )
+    parser.add_argument(
+        "--planner-option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="of the planner backend, weights=FILE for example; may be given several times",
     )
     parser.add_argument("--episodes", type=int, default=20, help="how many (default 20)")
     parser.add_argument("--seed", type=int, default=0, help="of the first episode (default 0)")
@@ -77,6 +92,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="KEY=VALUE",
         help="of the controller backend; may be given several times",
+    )
+    parser.add_argument(
+        "--attempts",
+        type=int,
+        default=ATTEMPTS,
+        help="plans tried for a step (default %(default)s)",
+    )
+    parser.add_argument(
+        "--no-verify", action="store_true", help="the planner does not look if a step is done"
     )
     parser.add_argument(
         "--compare",
@@ -175,12 +199,21 @@ def _refuse_unfitting(a: argparse.Namespace) -> None:
 def _setting(a: argparse.Namespace) -> dict[str, Any]:
     """What else is said about the episodes; ConfigError where it cannot be had."""
     from hierarchy_nodes.errors import ConfigError
+    from hierarchy_nodes.learning.evaluation import SPOKEN
     from hierarchy_nodes.learning.policies import PRIVILEGED
 
     plan = a.plan or ("planner" if a.policy == "classical" else "true")
-    options = dict(key_value("--controller-option", pair) for pair in a.controller_option)
+    if plan == "true" and (a.planner or a.planner_option):
+        raise ConfigError("A planner draws no true plan: --planner goes with --plan planner.")
+    if a.attempts < 1:
+        raise ConfigError(f"--attempts {a.attempts} must be at least 1.")
+    options = key_values("--controller-option", a.controller_option)
     setting = {
         "plan": plan,
+        "planner": a.planner or "",
+        "planner_options": key_values("--planner-option", a.planner_option),
+        "verify": not a.no_verify,
+        "max_attempts": a.attempts,
         "controller_options": options,
         "latency": a.inject_latency / 1000,
         "perturb": a.perturb,
@@ -190,9 +223,12 @@ def _setting(a: argparse.Namespace) -> dict[str, Any]:
     if a.through_ros:
         simulated = [k for k in ("latency", "perturb", "drop", "camera_shift") if setting[k]]
         simulated += ["--plan true"] if plan == "true" else []
+        simulated += ["--no-verify"] if a.no_verify else []
+        simulated += ["--attempts"] if a.attempts != ATTEMPTS else []
+        simulated += ["--planner-option"] if a.planner_option else []
         simulated += ["controller_options"] if options else []
         simulated += ["--ray"] if a.ray else []
-        simulated += [f"--suite {a.suite}"] if a.suite in ("corrections", "unheard") else []
+        simulated += [f"--suite {a.suite}"] if a.suite in SPOKEN or a.suite == "multistep" else []
         if simulated or a.policy in PRIVILEGED:
             raise ConfigError(
                 f"--through-ros runs the real nodes: {', '.join(simulated) or a.policy} exists "

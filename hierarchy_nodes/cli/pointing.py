@@ -11,22 +11,15 @@ from hierarchy_nodes.cli.arguments import key_values
 from hierarchy_nodes.files import write_json
 
 SUITE = "pointing"
+PLANNER = "compact"
 # Options that no other suite takes.
-OPTIONS = ("planner", "planner_option", "pictures")
+OPTIONS = ("pictures",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         f"only for --suite {SUITE}",
         "--episodes counts images; what says how episodes are executed is refused",
-    )
-    group.add_argument("--planner", default="compact", metavar="NAME", help="default: compact")
-    group.add_argument(
-        "--planner-option",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="of the planner backend, weights=FILE for example; may be given several times",
     )
     group.add_argument(
         "--pictures",
@@ -40,9 +33,10 @@ def run(a: argparse.Namespace) -> int:
     from hierarchy_nodes.learning import pointing
     from hierarchy_nodes.learning.pointing_pictures import write_sheet
 
+    planner = a.planner or PLANNER
     options = key_values("--planner-option", a.planner_option)
     todo = pointing.specs(
-        a.episodes, a.seed, a.planner, options, a.final, tuple(a.axes), a.pictures is not None
+        a.episodes, a.seed, planner, options, a.final, tuple(a.axes), a.pictures is not None
     )
     begin = time.perf_counter()
     results = pointing.run(todo, a.workers, not a.quiet, a.ray)
@@ -50,7 +44,7 @@ def run(a: argparse.Namespace) -> int:
     summary = pointing.summarise(
         results,
         suite=SUITE,
-        planner=a.planner,
+        planner=planner,
         planner_options=options,
         seed=a.seed,
         workers=a.workers,
@@ -67,7 +61,7 @@ def run(a: argparse.Namespace) -> int:
 
 
 def _tell(a: argparse.Namespace, summary: dict[str, Any], wall: float) -> None:
-    print(f"{SUITE}, {a.planner}: {len(summary['results'])} images in {wall:.0f} s")
+    print(f"{SUITE}, {summary['planner']}: {len(summary['results'])} images in {wall:.0f} s")
     for name in ("target", "goal", "planned"):
         print(f"  {name:<16} {_share(summary[name])}")
     end, motion, absent = summary["end_widths"], summary["motion"], summary["absent"]

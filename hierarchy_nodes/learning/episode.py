@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from hardware.cell.cell import Cell
-from hardware.cell.referee import Referee
+from hardware.cell.errands import ERRANDS, Errand, sample_errand
+from hardware.cell.referee import ErrandReferee, Referee
+from hardware.cell.scene import SceneSpec
 from hardware.cell.tasks import TaskSpec, sample
 from hierarchy_nodes.controller.base import CONTROLLERS, ControllerBackend, Step
 from hierarchy_nodes.learning.disturbance import Disturbed
@@ -48,31 +50,26 @@ class Blinkered(ControllerBackend):
 
 def run_episode(spec: EpisodeSpec) -> EpisodeResult:
     """Draw the scene, let the stack do the task, ask the referee."""
-    scene, task = sample(spec.family, spec.seed, spec.axis)
+    scene, task = _drawn(spec)
     cell = Cell(scene)
     rng = np.random.default_rng([spec.seed, 2])
     try:
         if spec.camera_shift:
             cell.move_camera("front", shifted_camera(rng, SHIFT, TURN, exact=True))
-        referee = Referee(cell, task)
-        kind = POLICIES[spec.policy]
         stack: InProcessStack
-        backend = make_controller(spec, cell, task)
-        if spec.perturb:
-            backend = Disturbed(
-                backend, cell, task, perturbation(spec, rng), rng, lambda m: stack.correct(m)
-            )
-        stack = InProcessStack(
-            cell,
-            StackOptions(
-                kind.planner,
-                kind.segmenter,
-                kind.controller,
-                controller_latency=StackOptions.controller_latency + spec.latency,
-            ),
-            TruePlanner(cell, task) if spec.plan == "true" else None,
-            backend,
-        )
+        referee: Referee | ErrandReferee
+        planner = None
+        if isinstance(task, TaskSpec):
+            referee = Referee(cell, task)
+            planner = TruePlanner(cell, task) if spec.plan == "true" else None
+            backend = Expert(cell, task) if spec.policy == "expert" else make_controller(spec)
+            if spec.perturb:
+                backend = Disturbed(
+                    backend, cell, task, perturbation(spec, rng), rng, lambda m: stack.correct(m)
+                )
+        else:
+            referee, backend = ErrandReferee(cell, task), make_controller(spec)
+        stack = InProcessStack(cell, _options(spec), planner, backend)
         jerk, override = JerkMeter(CONTROL_PERIOD), Override(rng, spec.heard)
         stack.watchers.append(jerk)
         if spec.correct:
@@ -104,10 +101,26 @@ def run_episode(spec: EpisodeSpec) -> EpisodeResult:
         cell.close()
 
 
-def make_controller(spec: EpisodeSpec, cell: Cell, task: TaskSpec) -> ControllerBackend:
+def _drawn(spec: EpisodeSpec) -> tuple[SceneSpec, TaskSpec | Errand]:
+    if spec.family in ERRANDS:
+        return sample_errand(spec.family, spec.seed)
+    return sample(spec.family, spec.seed, spec.axis)
+
+
+def _options(spec: EpisodeSpec) -> StackOptions:
+    kind = POLICIES[spec.policy]
+    return StackOptions(
+        spec.planner or kind.planner,
+        kind.segmenter,
+        kind.controller,
+        controller_latency=StackOptions.controller_latency + spec.latency,
+        planner_options=spec.planner_options,
+        verify=spec.verify,
+    )
+
+
+def make_controller(spec: EpisodeSpec) -> ControllerBackend:
     """The policy's controller, without the channels that it is not to get."""
-    if spec.policy == "expert":
-        return Expert(cell, task)
     kind = POLICIES[spec.policy]
     options: dict[str, Any] = dict(spec.controller_options)
     seen = [c for c in kind.channels if c not in spec.drop]

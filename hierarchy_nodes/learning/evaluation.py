@@ -13,19 +13,23 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from hardware.cell.errands import ERRANDS
 from hardware.cell.tasks import AXES, FAMILIES
 from hierarchy_nodes.controller.diffusion.features import CHANNELS
 from hierarchy_nodes.errors import ConfigError, UnknownNameError
 from hierarchy_nodes.learning.journal import Journal
 from hierarchy_nodes.learning.parallel import spread
-from hierarchy_nodes.learning.policies import POLICIES
+from hierarchy_nodes.learning.policies import POLICIES, PRIVILEGED
 from hierarchy_nodes.learning.statistics import grouped, latency, machine, share
 
 # Kept for the final comparison; nothing of ours is trained, tuned or evaluated on them.
 RESERVED_SEED = 900_000
-SUITES = (*FAMILIES, "basic", "axes", "corrections", "unheard")
+SPOKEN = ("corrections", "unheard")
+SUITES = (*FAMILIES, "basic", "axes", *SPOKEN, "multistep")
 # Share of a commanded displacement that counts as obeying.
 OBEYED = 0.8
+# For an errand of several steps, seconds.
+ERRAND_TIME = 300.0
 PLANS = ("true", "planner")
 
 
@@ -34,8 +38,11 @@ class EpisodeSpec:
     """One episode: which task, who is to do it, and what makes it hard.
 
     Attributes:
+        family: A task family, or a kind of errand.
         plan: ``true``: drawn from the simulator's truth; ``planner``: by the policy's own.
         controller_options: Handed to the controller backend.
+        planner: Backend in place of the policy's own; planner_options: Handed to it.
+        verify: Whether the planner looks if a step is done.
         latency: Seconds by which each chunk comes later.
         perturb: Shove the arm (even index) or move a thing (odd) midway.
         drop: Channels out of `CHANNELS` that the controller does not get.
@@ -53,6 +60,9 @@ class EpisodeSpec:
     max_attempts: int = 3
     plan: str = "planner"
     controller_options: Mapping[str, Any] = field(default_factory=dict)
+    planner: str = ""
+    planner_options: Mapping[str, Any] = field(default_factory=dict)
+    verify: bool = True
     latency: float = 0.0
     perturb: bool = False
     drop: tuple[str, ...] = ()
@@ -125,6 +135,8 @@ def episodes(
         raise UnknownNameError("policy", policy, POLICIES)
     if count < 1 or seed < 0:
         raise ConfigError(f"episodes must be at least 1 and the seed 0, got {count} and {seed}.")
+    if suite == "multistep" and (more.get("plan") == "true" or policy in PRIVILEGED):
+        raise ConfigError("multistep: nobody knows a true plan of several steps; --plan planner.")
     if seed + count > RESERVED_SEED and not final:
         raise ConfigError(
             f"seeds {seed} to {seed + count - 1} reach into the reserved range from "
@@ -144,9 +156,12 @@ def _episode(
     suite: str, index: int, seed: int, policy: str, axes: tuple[str, ...], more: dict[str, Any]
 ) -> EpisodeSpec:
     family, axis = suite, "basic"
-    spoken = suite in ("corrections", "unheard")
+    spoken = suite in SPOKEN
     if suite == "basic" or spoken:
         family = FAMILIES[index % len(FAMILIES)]
+    elif suite == "multistep":
+        family = ERRANDS[index % len(ERRANDS)]
+        more = {"time_limit": ERRAND_TIME} | more
     elif suite == "axes":
         axis = axes[index % len(axes)]
         family = FAMILIES[index // len(axes) % len(FAMILIES)]

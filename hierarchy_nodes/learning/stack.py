@@ -46,7 +46,10 @@ _KEPT_FRAMES = 30
 
 @dataclass(frozen=True)
 class StackOptions:
-    """Which backends, and how late each of their answers comes (simulated seconds)."""
+    """Which backends, and how late each of their answers comes (simulated seconds).
+
+    `verify`: whether the planner looks if a step is done.
+    """
 
     planner: str = "classical"
     segmenter: str = "depth"
@@ -56,6 +59,8 @@ class StackOptions:
     segmenter_latency: float = 0.05
     controller_latency: float = 0.01
     controller_options: Mapping[str, Any] = field(default_factory=dict)
+    planner_options: Mapping[str, Any] = field(default_factory=dict)
+    verify: bool = True
 
 
 @dataclass
@@ -98,8 +103,8 @@ class InProcessStack:
         self.cell, self.options = cell, options
         self.kinematics = Kinematics()
         self.executor = ChunkExecutor(ArmConfig(), self.kinematics, cell.capabilities)
-        self._planner = planner or make(PLANNERS, options.planner)
-        self.executive = Executive(self._planner, PlannerConfig(), self)
+        self._planner = planner or make(PLANNERS, options.planner, options.planner_options)
+        self.executive = Executive(self._planner, PlannerConfig(verify=options.verify), self)
         self._segmenter = make(SEGMENTERS, options.segmenter)
         self.controller = controller or make(
             CONTROLLERS, options.controller, options.controller_options

@@ -80,6 +80,7 @@ class RosRunner:
         self._starts += 1
         kind = POLICIES[spec.policy]
         names = {part: getattr(kind, part) for part in ("planner", "segmenter", "controller")}
+        names["planner"] = spec.planner or names["planner"]
         folder = Path(self._folder.name) / str(self._starts)
         scene = (spec.family, spec.seed, spec.axis)
         stack = self._running.enter_context(Stack(folder, scene, arguments=names, record=False))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -107,6 +107,8 @@ class ClassicalPlanner(PlannerBackend):
         step, things = view.step, view.things
         avoid = previous.target.position if previous else None
         held = view.held
+        if step.by_color:
+            return _next_to_sort(view)
         goal = None
         if step.goal is not None and step.goal.shape != "table":
             away = previous.goal.position if previous and previous.goal else None
@@ -273,7 +275,27 @@ def _corrected(step: Instruction, request: PlanRequest) -> Instruction:
             goal = goal.changed_by(new)
         else:
             target = target.changed_by(new)
-    return Instruction(step.interaction, target, goal, step.direction, step.relation, step.distance)
+    return replace(step, target=target, goal=goal)
+
+
+def _next_to_sort(view: View) -> tuple[Thing, Thing]:
+    """The nearest thing that is not yet at the goal of its colour, and that goal."""
+    step, things = view.step, view.things
+    goals = find_all(step.goal or Description(), things, role="goal")
+    found = [t for t in find_all(step.target, things) if not any(t is g for g in goals)]
+    if view.held is not None and step.target.color in ("", view.held.target.color):
+        found = [view.held.target]
+    homes = [(t, g) for t in found for g in goals if t.color == g.color]
+    if not homes:
+        raise PlanningError(
+            ErrorCode.OBJECT_NOT_FOUND,
+            f"I see nowhere to sort to: no {step.goal.name if step.goal else 'goal'} has the "
+            f"color of a {step.target.name}. In view: {listing(things)}.",
+        )
+    left = [(t, g) for t, g in homes if not rests_in(t, g)]
+    if not left:
+        raise TaskDone(f"{_names(found)}: everything is sorted.")
+    return min(left, key=lambda pair: float(np.linalg.norm(pair[0].position[:2])))
 
 
 def _in_hand(thing: Thing, robot: RobotState) -> bool:

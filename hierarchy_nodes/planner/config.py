@@ -16,6 +16,7 @@ class PlannerConfig:
         120.0, "A task is given up after so long", unit="s", low=1.0, high=3600.0
     )
     max_attempts: int = param(3, "Plans tried for one step of a task", low=1, high=20)
+    verify: bool = param(True, "Look at the result of each step, and plan anew where it failed")
     looks: int = param(3, "Images looked at before a thing counts as absent", low=1, high=20)
     image_timeout: float = param(
         5.0, "A task ends if no camera image comes for so long", unit="s", low=0.2, high=60.0

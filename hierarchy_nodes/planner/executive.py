@@ -151,8 +151,11 @@ class Executive:
             return
         task.accepted = True
         if state == "done":
-            task.verify = True
-            self._look(task, now)
+            task.verify = self._config.verify
+            if task.verify:
+                self._look(task, now)
+            else:
+                self._finished(task, now)
         elif state == "failed":
             code, text = _coded(message)
             self._retry(task, code, text, now)
@@ -208,12 +211,8 @@ class Executive:
         if done is False:
             text = f'The image shows that it is not done: "{task.subtask}".'
             self._retry(task, ErrorCode.NOT_VERIFIED, text, now)
-        elif self._backend.repeats(task.subtask):
-            # One of several is done. Those to come are no second attempts.
-            task.attempt = 0
-            self._replan(task, now)
         else:
-            self._next_step(task, now)
+            self._finished(task, now)
 
     # -- time ---------------------------------------------------------------------------------
 
@@ -313,6 +312,15 @@ class Executive:
             task.phase = Phase.STOPPED
         else:
             self._look(task, now)
+
+    def _finished(self, task: Task, now: float) -> None:
+        """The plan is carried out, as far as anybody can tell."""
+        if self._backend.repeats(task.subtask):
+            # One of several is done. Those to come are no second attempts.
+            task.attempt = 0
+            self._replan(task, now)
+        else:
+            self._next_step(task, now)
 
     def _next_step(self, task: Task, now: float) -> None:
         task.steps = task.steps[1:]

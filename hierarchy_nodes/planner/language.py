@@ -83,6 +83,7 @@ class Instruction:
         relation: Of the target to the goal, one of `RELATIONS`; "back" = where it came from.
         direction: left, right, forward, back: where to, if there is no goal.
         distance: Metres along `direction`; 0 where not said.
+        by_color: Each target goes to the goal of its own colour ("sort the blocks").
     """
 
     interaction: Interaction
@@ -91,6 +92,7 @@ class Instruction:
     direction: str = ""
     relation: str = ""
     distance: float = 0.0
+    by_color: bool = False
 
     @property
     def picks(self) -> bool:
@@ -108,6 +110,8 @@ class Instruction:
         if self.goal is not None:
             to = f" {joint.get(self.relation, self.relation)} {self.goal}"
         if self.interaction == Interaction.PLACE:
+            if self.by_color:
+                return f"sort {self.target}{to} by color"
             if self.relation == "back":
                 return f"put {self.target} back"
             if self.picks:
@@ -190,6 +194,8 @@ def _clause(clause: str, text: str) -> list[Instruction]:
     rest = " ".join(tokens[1:])
     if re.search(r"\b(gripper|fingers?|hand)\b", rest):
         raise _not_understood(text, "The gripper is moved by corrections while a task runs.")
+    if verb == "sort":
+        return [_sort(rest, text)]
     over = verb in ("push", "knock", "pull", "put") and re.search(r"\bover(of)?\b", rest)
     if verb == "knock" or (verb == "push" and over):
         rest = re.sub(r"\b(over|down|off)\b|\boverof\b", "", rest)
@@ -203,6 +209,17 @@ def _clause(clause: str, text: str) -> list[Instruction]:
     if verb in ("push", "pull"):
         return _push(verb, rest, text)
     return _put(verb, tokens[0], rest, text)
+
+
+def _sort(rest: str, text: str) -> Instruction:
+    """ "the blocks by color [into the bowls]", in either order."""
+    rest, by_color = re.subn(r"\bby (?:the |their )?colou?rs?\b", "", rest)
+    if not by_color:
+        raise _not_understood(text, 'Things can be sorted by color: "sort the blocks by color".')
+    target, goal, relation = _place_phrase(rest, text)
+    goal = replace(goal or Description(), every=False)
+    target = replace(target, every=True)
+    return Instruction(Interaction.PLACE, target, goal, relation=relation or "in", by_color=True)
 
 
 def _push(verb: str, rest: str, text: str) -> list[Instruction]:

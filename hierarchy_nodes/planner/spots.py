@@ -86,7 +86,7 @@ def release_spot(
     if step.relation == "back" and origin is not None:
         return np.array([*origin[:2], 0.0])
     if goal is not None and step.relation in ("on", "in", "to") and not _beside(step, goal):
-        return _inside(target, goal, others)
+        return _inside(target, goal, others, step.target.every)
     if goal is not None:
         return _free_near(target, goal.position, half_size(goal), step.relation, [*others, goal])
     if step.direction:
@@ -109,22 +109,34 @@ def half_size(thing: Thing) -> float:
     return float(length / 2 if thing.shape in round_things else np.hypot(length, width) / 2)
 
 
-def _inside(target: Thing, goal: Thing, others: Sequence[Thing]) -> Array:
-    """The middle of the goal, or where it is still free; on top of the lowest thing if full."""
+def _inside(target: Thing, goal: Thing, others: Sequence[Thing], more: bool) -> Array:
+    """The middle of the goal, or where it is still free; on top of the lowest things if full.
+
+    Args:
+        more: Others are to follow: the first ones go to the rim, where they leave room.
+    """
     base = surface(goal)
     middle = goal.position[:2]
     room = max(0.0, float(goal.cluster.size[1]) / 2 - 0.015 - half_size(target))
-    angles = np.arange(8) * np.pi / 4
+    angles = np.arange(12) * np.pi / 6
     ring = [middle + room * np.array([np.cos(a), np.sin(a)]) for a in angles] if room else []
     inside = [t for t in others if np.linalg.norm(t.position[:2] - middle) < half_size(goal)]
-    for spot in [middle, *ring]:
-        if all(
-            np.linalg.norm(t.position[:2] - spot) > half_size(t) + half_size(target) + 0.012
-            for t in inside
-        ):
+
+    def gap(spot: Array, thing: Thing) -> float:
+        away = float(np.linalg.norm(thing.position[:2] - spot))
+        return away - half_size(thing) - half_size(target)
+
+    spots = [*ring, middle] if more else [middle, *ring]
+    for spot in spots:
+        if all(gap(spot, t) > 0.012 for t in inside):
             return np.array([*spot, base])
-    on = [t.top for t in inside if np.linalg.norm(t.position[:2] - middle) < 0.04]
-    return np.array([*middle, max([base, *on])])
+
+    def support(spot: Array) -> tuple[float, float]:
+        under = [t for t in inside if gap(spot, t) < 0.0]
+        return max([base, *(t.top for t in under)]), -min(gap(spot, t) for t in inside)
+
+    best = min(spots, key=support)
+    return np.array([*best, support(best)[0]])
 
 
 def _is_free(spot: Array, target: Thing, others: Sequence[Thing]) -> bool:

@@ -93,6 +93,7 @@ VERBS = {
     "open": "open",
     "close": "close shut",
     "knock": "knock tip topple tilt flip",
+    "sort": "sort",
 }
 VERB_OF = {word: name for name, words in VERBS.items() for word in words.split()}
 NUMBERS = dict(
