@@ -26,6 +26,60 @@ def test_new_task_preempts_and_the_arm_holds_first():
     assert len(world.outcomes) == 2
 
 
+def task(text):
+    return Correction(0.0, "c1", text, "task", phrase=text)
+
+
+def test_the_old_task_is_taken_up_where_it_was():
+    world = World()
+    world.start("first then second then third")
+    world.do()
+    world.run(1)
+    world.plan()
+    world.start("something else")
+    assert world.outcomes[0].code == ErrorCode.PREEMPTED
+    world.do()
+    assert world.outcomes[1].success
+    world.start("now go back to the old task")
+    assert world.core.task.instruction == "first then second then third"
+    assert world.core.task.steps == ["second", "third"]
+    world.do()
+    world.do()
+    assert world.outcomes[2].success
+    assert "first then second" in world.outcomes[2].message
+
+
+def test_corrections_switch_to_and_fro():
+    world = World()
+    world.start("old")
+    world.run(1)
+    world.plan()
+    world.core.correct(task("new"), world.now)
+    assert world.core.task.instruction == "new"
+    world.run(1)
+    world.plan()
+    world.core.correct(task("go back to the old task"), world.now)
+    assert world.core.task.instruction == "old"
+    world.core.correct(task("continue with the other task"), world.now)
+    assert world.core.task.instruction == "new"
+    world.do()
+    assert world.outcome.success
+    assert len(world.outcomes) == 1
+    world.start("finish the first task")
+    assert world.core.task.instruction == "old"
+
+
+def test_without_an_interrupted_task_there_is_none_to_go_back_to():
+    world = World()
+    world.start("resume the old task")
+    assert world.outcome.code == ErrorCode.INSTRUCTION_NOT_UNDERSTOOD
+    assert "No task was interrupted" in world.outcome.message
+    world.start("a")
+    world.core.cancel(world.now)
+    world.start("go back to the previous task")
+    assert world.outcomes[-1].code == ErrorCode.INSTRUCTION_NOT_UNDERSTOOD
+
+
 def test_cancel():
     world = World()
     world.start()

@@ -15,7 +15,7 @@ from scenes import RED, cube, picture, plate, robot_at
 from hierarchy_nodes.errors import ConfigError, ErrorCode, HierarchyError
 from hierarchy_nodes.parameters import from_mapping
 from hierarchy_nodes.planner.base import PLANNERS, PlanRequest
-from hierarchy_nodes.planner.executive import empty_plan
+from hierarchy_nodes.planner.task import empty_plan
 from hierarchy_nodes.planner.vlm import local
 from hierarchy_nodes.planner.vlm.model import ModelCancelled, ModelError, Request
 from hierarchy_nodes.planner.vlm.model import picture as compressed

@@ -237,7 +237,8 @@ def _single(
     text: str, contrast: bool, config: CorrectionConfig, context: Context
 ) -> list[Draft] | None:
     return (
-        control.parse_flow(text)
+        things.parse_resumption(text)
+        or control.parse_flow(text)
         or control.parse_speed(text, context.speed)
         or control.parse_gripper(text)
         or motion.parse_excess(text, config)

@@ -6,6 +6,7 @@ import re
 
 from hierarchy_nodes.correction.draft import Draft
 from hierarchy_nodes.planner import words as vocabulary
+from hierarchy_nodes.planner.resuming import resumes
 from hierarchy_nodes.types import CorrectionKind
 
 _COLORS = set(vocabulary.COLORS)
@@ -81,6 +82,14 @@ def parse_denial(text: str) -> list[Draft] | None:
     """ "not the red one": another thing of that kind."""
     name = _name(text, cued=True)
     return None if name is None else [_another(name)]
+
+
+def parse_resumption(text: str) -> list[Draft] | None:
+    """ "go back to the old task"."""
+    if not resumes(text):
+        return None
+    answer = "going back to the task before"
+    return [Draft(CorrectionKind.TASK, answer, phrase=text, words=text, confidence=0.9)]
 
 
 def parse_task(text: str) -> list[Draft] | None:

@@ -8,48 +8,41 @@ that runs is always ended (an empty plan) before a new image is taken, so that t
 
 from __future__ import annotations
 
-import uuid
+from collections import deque
 from collections.abc import Callable
 
 import numpy as np
 
 from hierarchy_nodes.errors import ErrorCode, HierarchyError, PlanningError
-from hierarchy_nodes.geometry import IDENTITY
 from hierarchy_nodes.monitor import Heartbeat, StackMonitor
 from hierarchy_nodes.planner.base import PlannerBackend, PlanRequest, TaskDone
 from hierarchy_nodes.planner.checking import holds_something
 from hierarchy_nodes.planner.config import PlannerConfig
-from hierarchy_nodes.planner.task import Outcome, Phase, PlanJob, Port, Task, VerifyJob
+from hierarchy_nodes.planner.resuming import Interrupted, resumes
+from hierarchy_nodes.planner.task import (
+    Outcome,
+    Phase,
+    PlanJob,
+    Port,
+    Task,
+    VerifyJob,
+    coded,
+    empty_plan,
+)
 from hierarchy_nodes.types import (
     Correction,
     CorrectionKind,
     Gripper,
-    Interaction,
     Plan,
     RgbdFrame,
     RobotState,
 )
 
 NEEDED = ("camera", "arm", "segmenter", "controller")
+# So many tasks that others took the place of are remembered.
+INTERRUPTED = 8
 # A second look may help with these.
 LOOK_AGAIN = (ErrorCode.OBJECT_NOT_FOUND, ErrorCode.SCENE_EMPTY, ErrorCode.OBJECT_AMBIGUOUS)
-
-
-def empty_plan(now: float, reason: str) -> Plan:
-    """The plan that ends what is running."""
-    return Plan(
-        plan_id=f"none-{uuid.uuid4().hex[:8]}",
-        stamp=now,
-        frame_id="",
-        camera_pose=IDENTITY,
-        instruction="",
-        interaction=Interaction.NONE,
-        path=(),
-        prompts=(),
-        valid_until=now,
-        source="executive",
-        subtask=reason,
-    )
 
 
 class Executive:
@@ -79,6 +72,7 @@ class Executive:
         self._stopped = ""
         self._grasped: Plan | None = None
         self._tickets = 0
+        self._interrupted: deque[Interrupted] = deque(maxlen=INTERRUPTED)
         self.task: Task | None = None
 
     # -- what a person does -------------------------------------------------------------------
@@ -91,8 +85,13 @@ class Executive:
         time_limit: float = 0.0,
         max_attempts: int = 0,
     ) -> None:
-        """Begin a task; the running one ends as preempted, and the arm holds in between."""
+        """Begin a task; the running one ends as preempted, and the arm holds in between.
+
+        Words such as "go back to the old task" take up the one that was interrupted last.
+        """
+        earlier = self._earlier(instruction)
         if self.task is not None:
+            self._interrupt(self.task)
             self._end(ErrorCode.PREEMPTED, f'A new task came: "{instruction.strip()}".', now)
         else:
             self._port.publish(empty_plan(now, "new task"))
@@ -104,7 +103,7 @@ class Executive:
             max_attempts=max_attempts or self._config.max_attempts,
             ended=ended,
         )
-        self._begin(self.task, instruction, now)
+        self._begin(self.task, instruction, now, earlier)
 
     def cancel(self, now: float, why: str = "The task was cancelled.") -> None:
         """End the running task; the arm holds."""
@@ -119,8 +118,11 @@ class Executive:
         if correction.kind == CorrectionKind.TASK:
             if task is None:
                 return correction.phrase
+            earlier = self._earlier(correction.phrase)
+            self._interrupt(task)
             task.instruction = correction.phrase
-            self._begin(task, correction.phrase, now)
+            task.deadline = now + (task.deadline - task.started)
+            self._begin(task, correction.phrase, now, earlier)
         elif correction.kind == CorrectionKind.RETARGET and task is not None:
             task.corrections.append(correction)
             self._replan(task, now, counts=False)
@@ -157,7 +159,7 @@ class Executive:
             else:
                 self._finished(task, now)
         elif state == "failed":
-            code, text = _coded(message)
+            code, text = coded(message)
             self._retry(task, code, text, now)
 
     def stop(self, stopped: bool, reason: str, now: float) -> None:
@@ -296,14 +298,36 @@ class Executive:
 
     # -- transitions --------------------------------------------------------------------------
 
-    def _begin(self, task: Task, instruction: str, now: float) -> None:
-        """Split the instruction and start on its first step."""
+    def _earlier(self, instruction: str) -> Interrupted | None:
+        """The task that is to be gone back to, if that is what is asked for."""
+        if resumes(instruction) and self._interrupted:
+            return self._interrupted.pop()
+        return None
+
+    def _interrupt(self, task: Task) -> None:
+        """Remember what is left of a task that makes room for another."""
+        if task.steps:
+            left = Interrupted(task.instruction, tuple(task.steps), tuple(task.corrections))
+            self._interrupted.append(left)
+
+    def _begin(
+        self, task: Task, instruction: str, now: float, earlier: Interrupted | None = None
+    ) -> None:
+        """Split the instruction, or take what was left of it, and start on its first step."""
         try:
-            task.steps = list(self._backend.subtasks(instruction))
+            if earlier is not None:
+                task.instruction, task.steps = earlier.instruction, list(earlier.steps)
+            elif resumes(instruction):
+                raise PlanningError(
+                    ErrorCode.INSTRUCTION_NOT_UNDERSTOOD,
+                    "No task was interrupted that I could go back to.",
+                )
+            else:
+                task.steps = list(self._backend.subtasks(instruction))
         except PlanningError as error:
             self._end(error.code, str(error), now)
             return
-        task.corrections.clear()
+        task.corrections = list(earlier.corrections) if earlier is not None else []
         task.attempt = 0
         task.counts = True
         if task.plan is not None:
@@ -374,11 +398,3 @@ class Executive:
         task.phase = Phase.DONE if code == ErrorCode.NONE else Phase.FAILED
         self._port.publish(empty_plan(now, str(task.phase)))
         task.ended(Outcome(code, message, now - task.started, task.attempts))
-
-
-def _coded(message: str) -> tuple[ErrorCode, str]:
-    """The code that a controller's message begins with ("GRASP_FAILED: ..."), and the rest."""
-    name, _, text = message.partition(": ")
-    if name in ErrorCode.__members__ and text:
-        return ErrorCode[name], text
-    return ErrorCode.CONTROLLER_STUCK, message or "The controller failed without saying why."

@@ -16,8 +16,8 @@ from hierarchy_nodes import conversions, qos
 from hierarchy_nodes.node_base import HierarchyNode, run
 from hierarchy_nodes.planner.action_server import TaskServer
 from hierarchy_nodes.planner.config import PlannerConfig
-from hierarchy_nodes.planner.executive import Executive, empty_plan
-from hierarchy_nodes.planner.task import Job, Outcome, Phase, PlanJob
+from hierarchy_nodes.planner.executive import Executive
+from hierarchy_nodes.planner.task import Job, Outcome, Phase, PlanJob, empty_plan
 from hierarchy_nodes.subscribers import FrameSubscriber, RobotSubscriber
 from hierarchy_nodes.types import Observation, Plan, RgbdFrame
 from hierarchy_nodes.worker import LatestWorker

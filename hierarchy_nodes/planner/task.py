@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from hierarchy_nodes.errors import ErrorCode
+from hierarchy_nodes.geometry import IDENTITY
 from hierarchy_nodes.planner.base import PlanRequest
-from hierarchy_nodes.types import Correction, Plan, RgbdFrame, RobotState, StrEnum
+from hierarchy_nodes.types import Correction, Interaction, Plan, RgbdFrame, RobotState, StrEnum
 
 
 class Phase(StrEnum):
@@ -105,3 +107,28 @@ class Port(Protocol):
 
     def ask(self, job: Job) -> None:
         """Have the backend work on `job` in another thread."""
+
+
+def empty_plan(now: float, reason: str) -> Plan:
+    """The plan that ends what is running."""
+    return Plan(
+        plan_id=f"none-{uuid.uuid4().hex[:8]}",
+        stamp=now,
+        frame_id="",
+        camera_pose=IDENTITY,
+        instruction="",
+        interaction=Interaction.NONE,
+        path=(),
+        prompts=(),
+        valid_until=now,
+        source="executive",
+        subtask=reason,
+    )
+
+
+def coded(message: str) -> tuple[ErrorCode, str]:
+    """The code that a controller's message begins with ("GRASP_FAILED: ..."), and the rest."""
+    name, _, text = message.partition(": ")
+    if name in ErrorCode.__members__ and text:
+        return ErrorCode[name], text
+    return ErrorCode.CONTROLLER_STUCK, message or "The controller failed without saying why."

@@ -1,0 +1,46 @@
+"""Going back to a task that another one interrupted: what people say, and what is kept of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from hierarchy_nodes.types import Correction
+
+_TASK = (
+    r"(?:the|your|that|my) (?:(?:old|previous|first|last|former|earlier|other|interrupted|original"
+    r"|unfinished) (?:task|job|one|thing|work|order|instruction)"
+    r"|(?:task|job|thing|work|order|instruction) (?:from )?before)"
+)
+_BEFORE = r"(?:before|earlier|previously|first|at first|before that)"
+_RESUMES = re.compile(
+    r"(?:(?:please|now|ok|okay|then|and|so|just|robot|you can|you may|could you|can you|lets) )*"
+    r"(?:"
+    r"(?:(?:go|get|come|switch|return|change|turn)(?: back)? to|continue(?: with)?|resume|finish"
+    r"|complete|take up|carry on with|go on with|keep on with|do|finish off) "
+    rf"(?:{_TASK}|what you (?:were doing|had started|did|started|were told) {_BEFORE}"
+    r"|what you had (?:started|begun)|what you started)"
+    r"|(?:go|get)(?: back)? to what you were doing|finish what you were doing"
+    r")(?: (?:again|now|please|first|instead|then|after all))*"
+)
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A task that another one took the place of.
+
+    Attributes:
+        instruction: Its words.
+        steps: Those that are left.
+        corrections: Of the first of these.
+    """
+
+    instruction: str
+    steps: tuple[str, ...]
+    corrections: tuple[Correction, ...] = ()
+
+
+def resumes(text: str) -> bool:
+    """Whether `text` asks to go back to the task that was interrupted last."""
+    words = re.sub(r"[^a-z0-9 ]", " ", re.sub(r"['\u2019`]", "", text.casefold()))
+    return _RESUMES.fullmatch(" ".join(words.split())) is not None
