@@ -22,7 +22,15 @@ CAMERA = CameraIntrinsics(4, 3, 4.0, 4.0, 2.0, 1.5)
 
 
 class Backend(PlannerBackend):
-    """Splits at " then "; refuses "nothing"; repeats what begins with "all"."""
+    """Splits at " then "; refuses ""; repeats what begins with "all".
+
+    Attributes:
+        clears: Identities of plans that only clear the hand.
+    """
+
+    def __init__(self):
+        super().__init__(None)
+        self.clears = set()
 
     def subtasks(self, instruction):
         if not instruction.strip():
@@ -31,6 +39,9 @@ class Backend(PlannerBackend):
 
     def repeats(self, subtask):
         return subtask.startswith("all")
+
+    def prepares(self, plan):
+        return plan.plan_id in self.clears
 
     def plan(self, request):
         raise NotImplementedError
@@ -48,7 +59,8 @@ class World:
         self.alive = set(NEEDED)
         self.images = self.joints = True
         self.speed, self.gripper = 0.0, 1.0
-        self.core = Executive(Backend(None), PlannerConfig(**config), self)
+        self.backend = Backend()
+        self.core = Executive(self.backend, PlannerConfig(**config), self)
 
     def publish(self, plan):
         self.plans.append(plan)

@@ -114,9 +114,12 @@ def test_what_is_in_the_hand_is_put_down_first_unless_it_is_meant(world):
     with pytest.raises(PlanRejected, match="put down"):
         planner.plan(other)
     assert planner.plan(carried).path[0].gripper == Gripper.KEEP
+    assert not planner.prepares(planner.plan(carried))
     plan = planner.plan(other)
-    events = [p.gripper for p in plan.path if p.gripper != Gripper.KEEP]
-    assert events == [Gripper.OPEN, Gripper.CLOSE, Gripper.OPEN]
+    assert planner.prepares(plan)
+    assert [p.gripper for p in plan.path if p.gripper != Gripper.KEEP] == [Gripper.OPEN]
+    assert planner.verify(plan, frame, other.robot) is False
+    assert planner.verify(plan, frame, robot_at(0.0, (0.5, 0.1, 0.2), 1.0)) is True
     down = path_points(plan, frame.intrinsics)[2]
     np.testing.assert_allclose(down, (0.5, 0.1, 0.02), atol=1e-3)
     validate_plan(plan, frame.stamp, frame)

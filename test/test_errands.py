@@ -31,7 +31,7 @@ def test_every_draw_is_reproducible_and_sound(kind):
 
 
 def test_a_kind_that_is_none_is_told():
-    with pytest.raises(UnknownNameError, match="gather, list, sort"):
+    with pytest.raises(UnknownNameError, match="gather, list, pair, sort"):
         sample_errand("juggle", 0)
 
 

@@ -78,6 +78,21 @@ def test_repeats_until_nothing_is_left():
     assert world.outcome.attempts == 4
 
 
+def test_what_only_clears_the_hand_is_followed_by_a_plan_for_the_step():
+    world = World(max_attempts=1)
+    world.start()
+    world.run(1)
+    world.backend.clears.add(world.plan().plan_id)
+    world.run(5)
+    world.control("done")
+    world.run(1)
+    world.verify(True)
+    assert not world.outcomes
+    world.do()
+    assert world.outcome.success
+    assert world.outcome.attempts == 2
+
+
 def test_without_checks_the_controllers_word_is_taken():
     world = World(verify=False)
     world.start("first then second")

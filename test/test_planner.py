@@ -281,8 +281,11 @@ def test_going_on_with_what_is_held():
         request("put the left red block in the bowl", (frame, robot), previous=first, holding=True)
     )
     events = [way for way in ways(other, frame) if way[1] != Gripper.KEEP]
-    assert [g for _, g in events] == [Gripper.OPEN, Gripper.CLOSE, Gripper.OPEN]
+    assert [g for _, g in events] == [Gripper.OPEN]
     assert np.linalg.norm(events[0][0][:2] - (0.38, -0.05)) < 0.02
+    assert other.subtask == "put the green cylinder back"
+    assert backend.prepares(other)
+    assert not backend.prepares(plan)
 
 
 # -- checks -----------------------------------------------------------------------------------

@@ -14,6 +14,8 @@ from hierarchy_nodes.errors import ConfigError, UnknownNameError
 
 # "put all the red things in the bowl"; "sort the blocks by color into the bowls"; "..., then ...".
 ERRANDS = ("gather", "sort", "list")
+# Two tasks that have nothing to do with each other, of which the instruction names the first.
+PAIR = "pair"
 STEPS = (3, 5)
 _SMALL = ("block", "cylinder")
 # Deep enough for several things.
@@ -27,7 +29,7 @@ class Errand:
     """What a person wants.
 
     Attributes:
-        kind: One of `ERRANDS`.
+        kind: One of `ERRANDS`, or `PAIR`.
         instruction: In words.
         aims: All must hold in the end; the instructions of a "list" are its parts.
         untouched: Names of things that must not end up in any goal.
@@ -47,12 +49,14 @@ def sample_errand(kind: str, seed: int) -> tuple[SceneSpec, Errand]:
     Raises:
         UnknownNameError: No such kind.
     """
-    if kind not in ERRANDS:
-        raise UnknownNameError("errand", kind, ERRANDS)
-    rng = np.random.default_rng([seed, ERRANDS.index(kind), 77])
+    kinds = (*ERRANDS, PAIR)
+    if kind not in kinds:
+        raise UnknownNameError("errand", kind, kinds)
+    rng = np.random.default_rng([seed, kinds.index(kind), 77])
     for _ in range(500):
         draft = _ErrandDraft(rng)
-        found = {"gather": draft.gather, "sort": draft.sort, "list": draft.in_turn}[kind]()
+        make = {"gather": draft.gather, "sort": draft.sort, "list": draft.in_turn}
+        found = make.get(kind, draft.pair)()
         if found is not None:
             words, aims, untouched = found
             scene = SceneSpec(tuple(draft.things), seed)
@@ -122,6 +126,23 @@ class _ErrandDraft(TableDraft):
                 return None
             aims.append(TaskSpec("press", plain("press", f"{button.color} button"), button.name))
         return ", then ".join(aim.instruction for aim in aims), aims, []
+
+    def pair(self) -> Found | None:
+        """Two things, two goals, and something else."""
+        goals = self._all([(shape, self.color(shape)) for shape in ("plate", "bowl")])
+        if goals is None:
+            return None
+        aims = []
+        for goal in (goals[i] for i in self.rng.permutation(2)):
+            shape = str(self.pick(_SMALL))
+            used = [t.color for t in self.things]
+            thing = self.add(shape, self.color(shape, used))
+            if thing is None:
+                return None
+            aims.append(_into(thing, goal))
+        shape = str(self.pick(_SMALL))
+        other = self.add(shape, self.color(shape, [t.color for t in self.things]))
+        return None if other is None else (aims[0].instruction, aims, [other.name])
 
     def _all(self, wanted: list[tuple[str, str]]) -> list[ObjectSpec] | None:
         """Things of these shapes and colours, or None if there is no room."""

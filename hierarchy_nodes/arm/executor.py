@@ -17,7 +17,7 @@ from hierarchy_nodes.arm.reference import ReferenceFollower, Workspace
 from hierarchy_nodes.arm.rotations import rotation_between
 from hierarchy_nodes.arm.trajectory import ChunkTrajectory, Start
 from hierarchy_nodes.errors import ChunkRejected, ConfigError
-from hierarchy_nodes.types import ActionChunk, Array, Pose, StrEnum
+from hierarchy_nodes.types import ActionChunk, Array, Correction, CorrectionKind, Pose, StrEnum
 
 # A setpoint this far outside the workspace, and going further, is not sent.
 _WORKSPACE_SLACK = 0.005
@@ -203,6 +203,15 @@ class ChunkExecutor:
     def resume(self) -> None:
         """Go on with the newest chunk."""
         self.paused = False
+
+    def correct(self, correction: Correction) -> None:
+        """Pause, go on or change the pace; other corrections change nothing here."""
+        if correction.kind == CorrectionKind.PAUSE:
+            self.pause()
+        elif correction.kind == CorrectionKind.RESUME:
+            self.resume()
+        elif correction.kind == CorrectionKind.SPEED:
+            self.set_speed(self.speed * correction.speed_factor)
 
     def set_speed(self, factor: float) -> None:
         """Pace of chunks, 1 = as proposed; limited to [0.1, 2], and never past the limits."""

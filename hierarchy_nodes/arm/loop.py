@@ -135,14 +135,8 @@ class ArmLoop:
             return
         if correction.kind == CorrectionKind.STOP:
             self.stop(f"correction: {correction.text}")
-        elif self.executor is None:
-            return
-        elif correction.kind == CorrectionKind.PAUSE:
-            self.executor.pause()
-        elif correction.kind == CorrectionKind.RESUME:
-            self.executor.resume()
-        elif correction.kind == CorrectionKind.SPEED:
-            self.executor.set_speed(self.executor.speed * correction.speed_factor)
+        elif self.executor is not None:
+            self.executor.correct(correction)
 
     def close(self) -> None:
         """Leave the arm at rest."""

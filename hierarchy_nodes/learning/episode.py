@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hardware.cell.cell import Cell
-from hardware.cell.errands import ERRANDS, Errand, sample_errand
+from hardware.cell.errands import ERRANDS, PAIR, Errand, sample_errand
 from hardware.cell.referee import ErrandReferee, Referee
 from hardware.cell.scene import SceneSpec
 from hardware.cell.tasks import TaskSpec, sample
@@ -22,6 +22,7 @@ from hierarchy_nodes.learning.jerk import JerkMeter
 from hierarchy_nodes.learning.override import Override
 from hierarchy_nodes.learning.policies import POLICIES
 from hierarchy_nodes.learning.stack import CONTROL_PERIOD, InProcessStack, StackOptions
+from hierarchy_nodes.learning.switching import MOMENTS, Switching
 from hierarchy_nodes.learning.true_plan import TruePlanner
 from hierarchy_nodes.learning.variation import Variation, shifted_camera
 from hierarchy_nodes.parameters import make
@@ -75,9 +76,14 @@ def run_episode(spec: EpisodeSpec) -> EpisodeResult:
         if spec.correct:
             stack.watchers.append(override)
         stack.run(0.5)
-        outcome = stack.execute(task.instruction, spec.time_limit, spec.max_attempts)
-        stack.run(SETTLE)
-        verdict = referee.verdict()
+        switch: dict[str, Any] = {}
+        if isinstance(task, Errand) and spec.family in MOMENTS:
+            verdict, switch = Switching(cell, task, spec.family, rng).run(stack)
+        else:
+            stack.execute(task.instruction, spec.time_limit, spec.max_attempts)
+            stack.run(SETTLE)
+            verdict = referee.verdict()
+        outcome = stack.outcomes[-1]
         return EpisodeResult(
             spec.index,
             spec.seed,
@@ -94,6 +100,7 @@ def run_episode(spec: EpisodeSpec) -> EpisodeResult:
             latencies=vars(stack.latencies),
             jerk={"border": jerk.border, "inside": jerk.inside},
             correction=override.report(),
+            switch=switch,
             rejected=stack.rejected,
             restarts=stack.executor.statistics.restarts,
         )
@@ -102,6 +109,8 @@ def run_episode(spec: EpisodeSpec) -> EpisodeResult:
 
 
 def _drawn(spec: EpisodeSpec) -> tuple[SceneSpec, TaskSpec | Errand]:
+    if spec.family in MOMENTS:
+        return sample_errand(PAIR, spec.seed)
     if spec.family in ERRANDS:
         return sample_errand(spec.family, spec.seed)
     return sample(spec.family, spec.seed, spec.axis)

@@ -21,11 +21,14 @@ from hierarchy_nodes.learning.journal import Journal
 from hierarchy_nodes.learning.parallel import spread
 from hierarchy_nodes.learning.policies import POLICIES, PRIVILEGED
 from hierarchy_nodes.learning.statistics import grouped, latency, machine, share
+from hierarchy_nodes.learning.switching import MOMENTS
 
 # Kept for the final comparison; nothing of ours is trained, tuned or evaluated on them.
 RESERVED_SEED = 900_000
 SPOKEN = ("corrections", "unheard")
-SUITES = (*FAMILIES, "basic", "axes", *SPOKEN, "multistep")
+# Of several tasks: one after the other, or one in place of the other.
+ERRAND_SUITES = {"multistep": ERRANDS, "switch": MOMENTS}
+SUITES = (*FAMILIES, "basic", "axes", *SPOKEN, *ERRAND_SUITES)
 # Share of a commanded displacement that counts as obeying.
 OBEYED = 0.8
 # For an errand of several steps, seconds.
@@ -84,6 +87,7 @@ class EpisodeResult:
         latencies: Seconds of each call, by part.
         jerk: Of the tool's setpoints, m/s^3: largest at chunk borders and inside chunks.
         correction: What was asked for and how far the tool went that way, metres.
+        switch: How it went on after the person asked for another task midway.
         rejected: Chunks that the arm refused.
         restarts: How often the arm was not where it was sent, and setpoints began anew there.
     """
@@ -104,6 +108,7 @@ class EpisodeResult:
     latencies: dict[str, list[float]] = field(default_factory=dict)
     jerk: dict[str, float] = field(default_factory=dict)
     correction: dict[str, Any] = field(default_factory=dict)
+    switch: dict[str, Any] = field(default_factory=dict)
     rejected: int = 0
     restarts: int = 0
 
@@ -135,8 +140,8 @@ def episodes(
         raise UnknownNameError("policy", policy, POLICIES)
     if count < 1 or seed < 0:
         raise ConfigError(f"episodes must be at least 1 and the seed 0, got {count} and {seed}.")
-    if suite == "multistep" and (more.get("plan") == "true" or policy in PRIVILEGED):
-        raise ConfigError("multistep: nobody knows a true plan of several steps; --plan planner.")
+    if suite in ERRAND_SUITES and (more.get("plan") == "true" or policy in PRIVILEGED):
+        raise ConfigError(f"{suite}: nobody knows a true plan of several tasks; --plan planner.")
     if seed + count > RESERVED_SEED and not final:
         raise ConfigError(
             f"seeds {seed} to {seed + count - 1} reach into the reserved range from "
@@ -159,8 +164,9 @@ def _episode(
     spoken = suite in SPOKEN
     if suite == "basic" or spoken:
         family = FAMILIES[index % len(FAMILIES)]
-    elif suite == "multistep":
-        family = ERRANDS[index % len(ERRANDS)]
+    elif suite in ERRAND_SUITES:
+        kinds = ERRAND_SUITES[suite]
+        family = kinds[index % len(kinds)]
         more = {"time_limit": ERRAND_TIME} | more
     elif suite == "axes":
         axis = axes[index % len(axes)]
@@ -266,4 +272,19 @@ def _extras(results: list[EpisodeResult]) -> dict[str, Any]:
             "obeyed_means": f"moved at least {OBEYED:.0%} of what was asked, that way",
             "success_after": share(sum(r.success for r in spoken), len(spoken)),
         }
+    switched = [r for r in results if r.switch]
+    if switched:
+        extras["switch"] = {
+            moment: _switches([r.switch for r in switched if r.family == moment])
+            for moment in MOMENTS
+        }
     return extras
+
+
+def _switches(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of one moment."""
+    return {
+        "done": share(sum(s["done"] for s in found), len(found)),
+        "dropped": sum(s["dropped"] for s in found),
+        "resumed": share(sum(s["resumed"] for s in found), len(found)),
+    }

@@ -20,6 +20,8 @@ from hierarchy_nodes.arm.kinematics import Kinematics
 from hierarchy_nodes.controller.base import CONTROLLERS, ControllerBackend
 from hierarchy_nodes.controller.config import ControllerConfig
 from hierarchy_nodes.controller.supervisor import Job, Report, Supervisor
+from hierarchy_nodes.correction.config import CorrectionConfig
+from hierarchy_nodes.correction.session import Session
 from hierarchy_nodes.errors import ChunkRejected
 from hierarchy_nodes.parameters import make
 from hierarchy_nodes.planner.base import PLANNERS, PlannerBackend
@@ -30,6 +32,7 @@ from hierarchy_nodes.planner.task import Outcome, PlanJob
 from hierarchy_nodes.segmenter.base import SEGMENTERS
 from hierarchy_nodes.types import (
     ActionChunk,
+    CorrectionKind,
     LanguageMotion,
     Plan,
     RgbdFrame,
@@ -91,6 +94,7 @@ class InProcessStack:
         rejected: Chunks that the arm refused.
         latencies: What the calls really took.
         watchers: Called after every control period.
+        outcomes: Of the tasks that have ended.
     """
 
     def __init__(
@@ -115,6 +119,8 @@ class InProcessStack:
         self.setpoint: JointCommand | None = None
         self.rejected = 0
         self.watchers: list[Callable[[InProcessStack], None]] = []
+        self.outcomes: list[Outcome] = []
+        self._session, self._spoken = Session(CorrectionConfig()), 0
         self._frames: deque[tuple[RgbdFrame, RobotState]] = deque(maxlen=_KEPT_FRAMES)
         self._plan: Plan | None = None
         self._events: list[tuple[float, int, Callable[[], None]]] = []
@@ -131,14 +137,41 @@ class InProcessStack:
 
     def execute(self, instruction: str, time_limit: float, max_attempts: int) -> Outcome:
         """Do a task to its end."""
-        outcomes: list[Outcome] = []
-        self.executive.start(instruction, self.time, outcomes.append, time_limit, max_attempts)
-        self.run(time_limit + 5.0, lambda: bool(outcomes))
-        return outcomes[0]
+        done = len(self.outcomes)
+        self.executive.start(instruction, self.time, self.outcomes.append, time_limit, max_attempts)
+        self.run(time_limit + 5.0, lambda: len(self.outcomes) > done)
+        return self.outcomes[done]
 
     def correct(self, motion: LanguageMotion) -> None:
         """A person's correction in words."""
         self._core.motion(motion)
+
+    def say(self, text: str) -> None:
+        """What a person says, as the correction node understands it and the others take it.
+
+        Where no task runs, it may start one.
+        """
+        self._spoken += 1
+        for correction in self._session.hear(text, self.time, self.time, f"said-{self._spoken}"):
+            if correction.kind == CorrectionKind.STOP:
+                self._stop(True, text)
+            elif self._session.resets_stop(correction):
+                self._stop(False, "")
+            if correction.accepted:
+                self.executor.correct(correction)
+            self._core.correction(correction)
+            instruction = self.executive.correct(correction, self.time)
+            if instruction:
+                self.executive.start(instruction, self.time, self.outcomes.append)
+
+    def _stop(self, stopped: bool, why: str) -> None:
+        if stopped:
+            self.executor.stop(why)
+        else:
+            self.executor.reset_stop(self.cell.arm_state())
+        self._session.set_stop(stopped)
+        self._core.stop(stopped, why)
+        self.executive.stop(stopped, why, self.time)
 
     @property
     def plan(self) -> Plan | None:
@@ -180,6 +213,8 @@ class InProcessStack:
         now = self.time
         while self._events and self._events[0][0] <= now:
             self._events.pop(0)[2]()
+        for motion in self._session.due(now):
+            self._core.motion(motion)
         if now >= self._next_camera - 1e-9:
             self._next_camera += CAMERA_PERIOD
             frame, robot = self.cell.capture(), self.robot()

@@ -67,6 +67,10 @@ class PlannerBackend(ABC):
         """Whether to plan the subtask again after each success, until `plan` raises TaskDone."""
         return False
 
+    def prepares(self, plan: Plan) -> bool:
+        """Whether `plan` only clears the hand, and what was asked for is to be planned after it."""
+        return False
+
     @abstractmethod
     def plan(self, request: PlanRequest) -> Plan:
         """Raises PlanningError with a code and an answer for the person, or TaskDone."""

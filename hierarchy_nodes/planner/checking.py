@@ -25,6 +25,7 @@ class Memory:
         step: What was asked. target, goal: As seen then.
         ways: The route. offset: Height of the tool over the underside of what it holds.
         drawer: As measured then.
+        prepares: What is in the hand is put down, for something else to be done.
         handled: Where things were that this step has taken up so far ("all the red ones").
     """
 
@@ -35,6 +36,7 @@ class Memory:
     offset: float
     drawer: Drawer | None
     handled: tuple[Array, ...] = ()
+    prepares: bool = False
 
     @property
     def ends_at(self) -> Array:

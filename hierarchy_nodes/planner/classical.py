@@ -78,6 +78,10 @@ class ClassicalPlanner(PlannerBackend):
     def repeats(self, subtask: str) -> bool:
         return parse(subtask)[0].target.every
 
+    def prepares(self, plan: Plan) -> bool:
+        memory = self._memory.get(plan.plan_id)
+        return memory is not None and memory.prepares
+
     def plan(self, request: PlanRequest) -> Plan:
         previous = self._memory.get(request.previous.plan_id) if request.previous else None
         step = _corrected(parse(request.instruction)[0], request)
@@ -87,6 +91,8 @@ class ClassicalPlanner(PlannerBackend):
             things = [t for t in things if not _in_hand(t, request.robot)]
         view = View(request, step, things, held)
         target, goal = self._find(view, previous)
+        if held is not None and target is not held.target:
+            return self._put_back(view, held)
         ways, drawer = self._route(view, target, goal, previous)
         self._check_reach(ways, target)
         return self._finish(view, target, goal, ways, drawer)
@@ -203,14 +209,19 @@ class ClassicalPlanner(PlannerBackend):
         travel = spots.travel_height([start, release], others, grasp.offset, least)
         if carried:
             return routes.place_held(view.tool, release, travel, options)
-        ways = routes.place(grasp, release, travel, options)
-        if held is not None:
-            # Another thing is in the hand: back with it first, to where it came from.
-            home = held.target.position[:2]
-            down = np.array([*home, spots.underside(held.target, []) + held.offset + 0.004])
-            away = spots.travel_height([view.tool, down], others, held.offset, down[2] + 0.12)
-            ways = routes.place_held(view.tool, down, away, options)[:-1] + ways
-        return ways
+        return routes.place(grasp, release, travel, options)
+
+    def _put_back(self, view: View, held: Memory) -> Plan:
+        """Another thing is in the hand than is meant: back with it, to where it came from."""
+        home = held.target.position[:2]
+        down = np.array([*home, spots.underside(held.target, []) + held.offset + 0.004])
+        away = spots.travel_height([view.tool, down], view.things, held.offset, down[2] + 0.12)
+        ways = routes.place_held(view.tool, down, away, self.options)
+        thing = Description(held.target.color, held.target.shape)
+        step = Instruction(Interaction.PLACE, thing, relation="back")
+        plan = self._finish(replace(view, step=step), held.target, None, ways, None)
+        self._memory[plan.plan_id] = replace(self._memory[plan.plan_id], prepares=True)
+        return plan
 
     def _check_reach(self, ways: list[Way], target: Thing) -> None:
         options = self.options

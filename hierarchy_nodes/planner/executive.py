@@ -339,8 +339,9 @@ class Executive:
 
     def _finished(self, task: Task, now: float) -> None:
         """The plan is carried out, as far as anybody can tell."""
-        if self._backend.repeats(task.subtask):
-            # One of several is done. Those to come are no second attempts.
+        ready = task.plan is not None and self._backend.prepares(task.plan)
+        if ready or self._backend.repeats(task.subtask):
+            # Something is left, which is no second attempt.
             task.attempt = 0
             self._replan(task, now)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +18,9 @@ from hierarchy_nodes.controller.diffusion.history import History
 from hierarchy_nodes.errors import ErrorCode, PlanningError, PlanRejected
 from hierarchy_nodes.geometry import on_plane, project
 from hierarchy_nodes.planner.base import PlannerBackend, PlanRequest, TaskDone
+from hierarchy_nodes.planner.checking import holds_something
 from hierarchy_nodes.planner.compact.answer import Answer, read_answer
-from hierarchy_nodes.planner.compact.drawing import Question, draw
+from hierarchy_nodes.planner.compact.drawing import Question, draw, put_down
 from hierarchy_nodes.planner.compact.inputs import (
     HEIGHT,
     PATH_POINTS,
@@ -150,6 +151,7 @@ class CompactPlanner(PlannerBackend):
         self._asked: OrderedDict[str, _Asked] = OrderedDict()
         self._more: OrderedDict[str, float] = OrderedDict()
         self._followed: _Followed | None = None
+        self._preparing: deque[str] = deque(maxlen=REMEMBERED)
         # Where the tool was when it last took something, or was to take it.
         self._taken: Array | None = None
 
@@ -180,22 +182,29 @@ class CompactPlanner(PlannerBackend):
         _refuse_unlearned(request.instruction)
         asked = self._question(request)
         answer = self._ask(asked, request.frame, request.robot, request.holding)
-        down = None
+        question = Question(request, step, self.options)
         if request.holding and answer.status == "plan" and not _in_hand(answer, request):
             if self._taken is None:
                 raise PlanRejected(
                     ErrorCode.PLAN_REJECTED, "Where to put down what is in the hand is not known."
                 )
-            down = self._taken
+            plan = put_down(question, self._taken)
+            self._preparing.append(plan.plan_id)
+            self._asked[plan.plan_id] = asked
+            return plan
         if answer.status == "done":
             raise TaskDone(f'Nothing is left to do for "{request.instruction.strip()}".')
-        question = Question(request, step, self.options, down)
         plan = draw(answer, question, self._model.confidence(answer.raw))
         self._remember(plan, asked, answer)
         self._follow(plan, answer, request.frame)
         return plan
 
+    def prepares(self, plan: Plan) -> bool:
+        return plan.plan_id in self._preparing
+
     def verify(self, plan: Plan, frame: RgbdFrame, robot: RobotState) -> bool | None:
+        if self.prepares(plan):
+            return not holds_something(robot)
         asked = self._asked.get(plan.plan_id)
         goal = any(p.role == Role.GOAL for p in plan.prompts)
         unseen = plan.interaction in _UNSEEN or (plan.interaction == Interaction.PUSH and not goal)

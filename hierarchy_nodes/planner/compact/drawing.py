@@ -10,7 +10,7 @@ import numpy as np
 
 from hierarchy_nodes.controller.plan_checks import validate_plan
 from hierarchy_nodes.errors import ErrorCode, PlanningError, PlanRejected
-from hierarchy_nodes.geometry import ray
+from hierarchy_nodes.geometry import project, ray
 from hierarchy_nodes.planner.base import PlanRequest
 from hierarchy_nodes.planner.compact.answer import Answer, Drawn, Spot
 from hierarchy_nodes.planner.compact.options import CompactOptions
@@ -45,13 +45,11 @@ class Question:
         request: Of the executive.
         step: Its instruction as the grammar reads it; None if it does not.
         options: Limits.
-        down: ``(3,)`` base frame, metres: where the tool puts down first what it holds.
     """
 
     request: PlanRequest
     step: Instruction | None
     options: CompactOptions
-    down: Array | None = None
 
     @property
     def words(self) -> str:
@@ -92,27 +90,48 @@ def draw(answer: Answer, question: Question, confidence: float) -> Plan:
     return plan
 
 
+def put_down(question: Question, at: Array) -> Plan:
+    """Something else is meant than what is in the hand: that is put down first.
+
+    Args:
+        question: What was asked.
+        at: ``(3,)`` base frame, metres: where the tool lets go.
+    """
+    request, frame = question.request, question.request.frame
+    tool = request.robot.tool.position
+    above = np.array([*at[:2], max(float(at[2]) + _UP, float(tool[2]))])
+    ways = [Way(above), Way(at, Gripper.OPEN), Way(above)]
+    pixel = project(tool, frame.intrinsics, frame.camera_pose)[0][0]
+    x, y = np.clip(pixel, 0.0, 1.0)
+    plan = Plan(
+        plan_id=uuid.uuid4().hex[:8],
+        stamp=frame.stamp,
+        frame_id=frame.frame_id,
+        camera_pose=frame.camera_pose,
+        instruction=request.instruction,
+        subtask="put down what is in the hand",
+        interaction=Interaction.PLACE,
+        path=draw_path(frame, tool, Gripper.KEEP, ways),
+        prompts=(Prompt(Role.TARGET, "thing in the hand", float(x), float(y)),),
+        valid_until=frame.stamp + question.options.plan_lifetime,
+        source="compact",
+    )
+    validate_plan(plan, frame.stamp, frame)
+    return plan
+
+
 def _path(answer: Answer, question: Question) -> tuple[PathPoint, ...]:
     """The tool's own place, then the drawn points, with events as the interaction allows."""
-    request, down = question.request, question.down
-    frame, touches = request.frame, answer.interaction in TOUCHES
+    request, touches = question.request, answer.interaction in TOUCHES
     first = Gripper.CLOSE if touches else Gripper.OPEN
-    ways: list[Way] = []
     if request.holding:
         first = Gripper.KEEP
-    if down is not None:
-        above = np.array(
-            [*down[:2], max(float(down[2]) + _UP, float(request.robot.tool.position[2]))]
-        )
-        ways = [Way(above), Way(down, Gripper.OPEN), Way(above)]
-        if touches:
-            ways[-1] = Way(above, Gripper.CLOSE)
-    start = draw_path(frame, request.robot.tool.position, first, ways)
+    start = draw_path(request.frame, request.robot.tool.position, first, [])
     rest = answer.path[1:]
     events = [p.event for p in rest]
     if touches:
         events = [Gripper.KEEP] * len(rest)
-    elif (not request.holding or down is not None) and Gripper.CLOSE not in events:
+    elif not request.holding and Gripper.CLOSE not in events:
         raise _senseless("its path never closes the gripper", answer)
     elif Gripper.OPEN not in events:
         raise _senseless("its path never opens the gripper", answer)
