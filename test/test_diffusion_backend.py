@@ -291,6 +291,31 @@ def test_without_torch_the_command_that_installs_it_is_told(monkeypatch):
         CONTROLLERS.get("diffusion")
 
 
+def test_a_mere_way_is_followed_without_the_policy(weights, monkeypatch):
+    backend = controller(weights)
+    monkeypatch.setattr(backend, "_think", None)
+    seen = observe(plan_id="aside", segments=None)
+    path = tuple(replace(point, depth=0.6) for point in seen.plan.path)
+    plan = replace(seen.plan, interaction=Interaction.NONE, path=path, prompts=())
+    step = backend.act(replace(seen, plan=plan))
+    assert step.state == "busy"
+    assert step.chunk.source == "path_follower"
+
+
+def test_what_the_policy_took_is_kept_on_a_mere_way(weights):
+    backend = controller(weights)
+    idle = observe(plan_id="none")
+    backend.act(replace(idle, plan=replace(idle.plan, path=(), prompts=())))
+    for i in range(1, 21):
+        backend.act(observe(0.05 * i))
+    now = 1.05
+    seen = observe(now, plan_id="aside", segments=None, robot=robot_at(now, (0.5, 0.0, 0.2), 0.6))
+    path = tuple(replace(point, depth=0.6) for point in seen.plan.path)
+    way = replace(seen.plan, interaction=Interaction.NONE, path=path, prompts=())
+    step = backend.act(replace(seen, plan=way))
+    assert (step.chunk.gripper < 0.6).all()
+
+
 def test_compiling_changes_no_number(weights):
     plain, compiled = (controller(weights, compiled=c, mode="cold") for c in (False, True))
     for i in range(2):

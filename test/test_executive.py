@@ -4,7 +4,8 @@ from task_world import World
 
 from hierarchy_nodes.errors import ErrorCode, PlanningError
 from hierarchy_nodes.planner.base import TaskDone
-from hierarchy_nodes.planner.task import Phase, PlanJob
+from hierarchy_nodes.planner.task import Phase, PlanJob, VerifyJob
+from hierarchy_nodes.types import Gripper, Interaction
 
 
 def test_phases_of_a_good_task():
@@ -176,6 +177,30 @@ def test_unknown_object_is_looked_for_again_then_answered():
     assert len(world.jobs) == 3
     assert world.outcome.code == ErrorCode.OBJECT_NOT_FOUND
     assert "red block" in world.outcome.message
+    assert world.outcome.attempts == 0
+
+
+def test_an_arm_that_may_hide_something_goes_aside_once():
+    world = World(looks=2, aside=[0.3, -0.2, 0.4])
+    missing = PlanningError(ErrorCode.OBJECT_NOT_FOUND, "I cannot see a giraffe.")
+
+    def look_in_vain():
+        for _ in range(2):
+            world.run(1)
+            world.core.plan_failed(world.jobs[-1].ticket, missing, world.now)
+
+    world.start()
+    look_in_vain()
+    assert world.phase == Phase.EXECUTING
+    aside = world.plans[-1]
+    assert aside.interaction == Interaction.NONE
+    assert all(point.gripper == Gripper.KEEP for point in aside.path)
+    jobs = len(world.jobs)
+    world.run(1)
+    world.control("done")
+    assert not [job for job in world.jobs[jobs:] if isinstance(job, VerifyJob)]
+    look_in_vain()
+    assert world.outcome.code == ErrorCode.OBJECT_NOT_FOUND
     assert world.outcome.attempts == 0
 
 

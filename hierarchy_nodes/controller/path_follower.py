@@ -99,7 +99,8 @@ class PathFollower(ControllerBackend):
         o, now = observation, observation.robot.stamp
         gap = 0.0 if self._time is None else max(0.0, now - self._time)
         self._time = now
-        if self._gripper is None:
+        if self._gripper is None or gap > _GAP:
+            # Somebody else may have moved the fingers since.
             self._gripper = _keep_grip(o.robot.gripper)
         if o.plan.plan_id != self._plan_id:
             self._plan_id = o.plan.plan_id

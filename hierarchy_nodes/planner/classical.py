@@ -221,7 +221,8 @@ class ClassicalPlanner(PlannerBackend):
         step = Instruction(Interaction.PLACE, thing, relation="back")
         plan = self._finish(replace(view, step=step), held.target, None, ways, None)
         self._memory[plan.plan_id] = replace(self._memory[plan.plan_id], prepares=True)
-        return plan
+        # All of the way is known: nothing needs to be kept in sight.
+        return replace(plan, interaction=Interaction.NONE, prompts=())
 
     def _check_reach(self, ways: list[Way], target: Thing) -> None:
         options = self.options

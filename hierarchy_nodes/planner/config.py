@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.parameters import param, plugin
 
 
@@ -18,6 +19,11 @@ class PlannerConfig:
     max_attempts: int = param(3, "Plans tried for one step of a task", low=1, high=20)
     verify: bool = param(True, "Look at the result of each step, and plan anew where it failed")
     looks: int = param(3, "Images looked at before a thing counts as absent", low=1, high=20)
+    aside: list[float] = param(
+        [0.35, 0.0, 0.40],
+        "Where the tool goes when the arm may hide what is looked for; empty: it stays",
+        unit="m",
+    )
     image_timeout: float = param(
         5.0, "A task ends if no camera image comes for so long", unit="s", low=0.2, high=60.0
     )
@@ -40,3 +46,7 @@ class PlannerConfig:
     feedback_rate_hz: float = param(5.0, "Action feedback", unit="Hz", low=0.5, high=50.0)
     motion_rate_hz: float = param(10.0, "Language motion", unit="Hz", low=0.5, high=50.0)
     reliable_images: bool = param(False, "Subscribe to images as reliable")
+
+    def __post_init__(self) -> None:
+        if len(self.aside) not in (0, 3):
+            raise ConfigError(f"aside: {self.aside} must be x, y and z in metres, or empty.")

@@ -19,6 +19,7 @@ from hierarchy_nodes.planner.base import PlannerBackend, PlanRequest, TaskDone
 from hierarchy_nodes.planner.checking import holds_something
 from hierarchy_nodes.planner.config import PlannerConfig
 from hierarchy_nodes.planner.resuming import Interrupted, resumes
+from hierarchy_nodes.planner.retreat import in_the_way, retreat
 from hierarchy_nodes.planner.task import (
     Outcome,
     Phase,
@@ -153,7 +154,7 @@ class Executive:
             return
         task.accepted = True
         if state == "done":
-            task.verify = self._config.verify
+            task.verify = self._config.verify and not task.aside
             if task.verify:
                 self._look(task, now)
             else:
@@ -182,10 +183,8 @@ class Executive:
         if task is None or task.ticket != ticket or task.phase != Phase.PLANNING:
             return
         task.attempts += 1
-        task.plan, task.accepted = plan, False
-        task.phase, task.executing_since = Phase.EXECUTING, now
-        task.looks = 0
-        self._port.publish(plan)
+        task.looks, task.aside = 0, False
+        self._execute(task, plan, now)
 
     def plan_failed(self, ticket: int, error: Exception, now: float) -> None:
         """The backend has no plan, and why; or it says that nothing is left to do."""
@@ -198,7 +197,7 @@ class Executive:
             task.looks += 1
             if error.code in LOOK_AGAIN and task.looks < self._config.looks:
                 self._look(task, now)
-            else:
+            elif error.code not in LOOK_AGAIN or not self._go_aside(task, now):
                 self._end(error.code, str(error), now)
         else:
             text = f"The planner backend failed: {type(error).__name__}: {error}"
@@ -337,10 +336,26 @@ class Executive:
         else:
             self._look(task, now)
 
+    def _execute(self, task: Task, plan: Plan, now: float) -> None:
+        task.plan, task.accepted = plan, False
+        task.phase, task.executing_since = Phase.EXECUTING, now
+        self._port.publish(plan)
+
+    def _go_aside(self, task: Task, now: float) -> bool:
+        """Move the arm to where it hides nothing; False where it is there, or was in vain."""
+        frame, robot, aside = self._frame, self._robot, self._config.aside
+        if frame is None or robot is None or task.aside or not in_the_way(robot, aside):
+            return False
+        task.aside = True
+        self._execute(task, retreat(frame, robot, aside), now)
+        return True
+
     def _finished(self, task: Task, now: float) -> None:
         """The plan is carried out, as far as anybody can tell."""
         ready = task.plan is not None and self._backend.prepares(task.plan)
-        if ready or self._backend.repeats(task.subtask):
+        if task.aside:
+            self._replan(task, now, counts=False)
+        elif ready or self._backend.repeats(task.subtask):
             # Something is left, which is no second attempt.
             task.attempt = 0
             self._replan(task, now)
@@ -350,7 +365,7 @@ class Executive:
     def _next_step(self, task: Task, now: float) -> None:
         task.steps = task.steps[1:]
         task.corrections.clear()
-        task.attempt, task.looks, task.counts = 0, 0, True
+        task.attempt, task.looks, task.counts, task.aside = 0, 0, True, False
         if not task.steps:
             self._end(ErrorCode.NONE, f"Done: {task.instruction.strip()}", now)
         else:

@@ -47,6 +47,7 @@ class Task:
         steps: The instructions still to be done, the present one first.
         attempt: Plans tried for the present step; `attempts`: for all.
         fresh_after: Only an image later than this will do.
+        aside: The arm went aside to look for the present step's things.
         verify: The next image is for checking, not for planning.
         ticket: Of the job in the worker; answers to older ones are void.
     """
@@ -64,6 +65,7 @@ class Task:
     fresh_after: float = 0.0
     waiting_since: float = 0.0
     executing_since: float = 0.0
+    aside: bool = False
     verify: bool = False
     counts: bool = True
     ticket: int = 0

@@ -17,7 +17,15 @@ from hierarchy_nodes.controller.path_follower import REACH, PathFollower, PathFo
 from hierarchy_nodes.errors import ConfigError, ErrorCode
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.robot_filter import default_filter
-from hierarchy_nodes.types import ActionChunk, Array, LanguageMotion, Observation, Role, Segment
+from hierarchy_nodes.types import (
+    ActionChunk,
+    Array,
+    Interaction,
+    LanguageMotion,
+    Observation,
+    Role,
+    Segment,
+)
 
 try:
     import torch
@@ -148,6 +156,9 @@ class DiffusionController(ControllerBackend):
         o, now = observation, observation.robot.stamp
         if o.plan.plan_id != self._plan_id:
             self._new_plan(o.plan.plan_id, now)
+        if o.plan.path and o.plan.interaction == Interaction.NONE:
+            # A mere way, of which there is nothing to be learned.
+            return self._follower.act(o)
         if not o.plan.path or self._following or self._ended is not None:
             return self._without_policy(o)
         waiting = self._wait(o, now)

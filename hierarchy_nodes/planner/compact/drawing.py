@@ -10,7 +10,7 @@ import numpy as np
 
 from hierarchy_nodes.controller.plan_checks import validate_plan
 from hierarchy_nodes.errors import ErrorCode, PlanningError, PlanRejected
-from hierarchy_nodes.geometry import project, ray
+from hierarchy_nodes.geometry import ray
 from hierarchy_nodes.planner.base import PlanRequest
 from hierarchy_nodes.planner.compact.answer import Answer, Drawn, Spot
 from hierarchy_nodes.planner.compact.options import CompactOptions
@@ -101,8 +101,6 @@ def put_down(question: Question, at: Array) -> Plan:
     tool = request.robot.tool.position
     above = np.array([*at[:2], max(float(at[2]) + _UP, float(tool[2]))])
     ways = [Way(above), Way(at, Gripper.OPEN), Way(above)]
-    pixel = project(tool, frame.intrinsics, frame.camera_pose)[0][0]
-    x, y = np.clip(pixel, 0.0, 1.0)
     plan = Plan(
         plan_id=uuid.uuid4().hex[:8],
         stamp=frame.stamp,
@@ -110,9 +108,10 @@ def put_down(question: Question, at: Array) -> Plan:
         camera_pose=frame.camera_pose,
         instruction=request.instruction,
         subtask="put down what is in the hand",
-        interaction=Interaction.PLACE,
+        # All of the way is known: nothing needs to be kept in sight.
+        interaction=Interaction.NONE,
         path=draw_path(frame, tool, Gripper.KEEP, ways),
-        prompts=(Prompt(Role.TARGET, "thing in the hand", float(x), float(y)),),
+        prompts=(),
         valid_until=frame.stamp + question.options.plan_lifetime,
         source="compact",
     )
