@@ -144,6 +144,49 @@ def test_what_was_learned_is_not_refused(world):
                 planner.plan(PlanRequest(part, frame, robot))
 
 
+class ByColor(Script):
+    """Answers by the first color in what is asked."""
+
+    def __init__(self, frame, **statuses):
+        super().__init__(placing(frame, "not there"))
+        self._frame, self._statuses = frame, statuses
+
+    def ask(self, text, corrections, look):
+        super().ask(text, corrections, look)
+        status = next((s for color, s in self._statuses.items() if color in text), "not there")
+        return placing(self._frame, status)
+
+
+SORT = "sort the blocks by color into the bowls"
+
+
+def test_things_are_sorted_color_by_color(world):
+    frame, _, robot = world
+    script = ByColor(frame, green="done", red="plan")
+    planner = CompactPlanner(CompactOptions(), script)
+    assert planner.subtasks(SORT) == (SORT,)
+    assert planner.repeats(SORT)
+    plan = planner.plan(PlanRequest(SORT, frame, robot))
+    assert plan.instruction == "put every red block in the red bowl"
+    assert script.asked[-1][0] == plan.instruction
+    assert planner.verify(plan, frame, robot) is None, "something may be left"
+
+
+def test_sorting_ends_when_every_color_is_done(world):
+    frame, _, robot = world
+    planner = CompactPlanner(CompactOptions(), ByColor(frame, green="done", red="done"))
+    with pytest.raises(TaskDone):
+        planner.plan(PlanRequest(SORT, frame, robot))
+    planner = CompactPlanner(CompactOptions(), ByColor(frame))
+    with pytest.raises(PlanningError, match="goal of its color") as caught:
+        planner.plan(PlanRequest(SORT, frame, robot))
+    assert caught.value.code == ErrorCode.OBJECT_NOT_FOUND
+    planner = CompactPlanner(CompactOptions(), ByColor(frame, green="done", red="ambiguous"))
+    with pytest.raises(PlanningError) as caught:
+        planner.plan(PlanRequest("sort the red blocks by color", frame, robot))
+    assert caught.value.code == ErrorCode.OBJECT_AMBIGUOUS
+
+
 @pytest.mark.parametrize(
     ("status", "code", "told"),
     [

@@ -199,7 +199,7 @@ def _refuse_unfitting(a: argparse.Namespace) -> None:
 def _setting(a: argparse.Namespace) -> dict[str, Any]:
     """What else is said about the episodes; ConfigError where it cannot be had."""
     from hierarchy_nodes.errors import ConfigError
-    from hierarchy_nodes.learning.evaluation import ERRAND_SUITES, SPOKEN
+    from hierarchy_nodes.learning.evaluation import IN_PROCESS
     from hierarchy_nodes.learning.policies import PRIVILEGED
 
     plan = a.plan or ("planner" if a.policy == "classical" else "true")
@@ -228,7 +228,7 @@ def _setting(a: argparse.Namespace) -> dict[str, Any]:
         simulated += ["--planner-option"] if a.planner_option else []
         simulated += ["controller_options"] if options else []
         simulated += ["--ray"] if a.ray else []
-        simulated += [f"--suite {a.suite}"] if a.suite in (*SPOKEN, *ERRAND_SUITES) else []
+        simulated += [f"--suite {a.suite}"] if a.suite in IN_PROCESS else []
         if simulated or a.policy in PRIVILEGED:
             raise ConfigError(
                 f"--through-ros runs the real nodes: {', '.join(simulated) or a.policy} exists "
@@ -267,6 +267,12 @@ def _tell(a: argparse.Namespace, summary: dict[str, Any]) -> None:
         low, high = found["interval"]
         print(
             f"  corrections obeyed: {found['successes']} of {found['episodes']} "
+            f"({found['success_rate']:.0%}, 95% interval {low:.0%} to {high:.0%})"
+        )
+    for kind, found in summary.get("surprises", {}).items():
+        low, high = found["interval"]
+        print(
+            f"  {kind}: {found['successes']} of {found['episodes']} recovered "
             f"({found['success_rate']:.0%}, 95% interval {low:.0%} to {high:.0%})"
         )
     for moment, found in summary.get("switch", {}).items():

@@ -22,6 +22,7 @@ from hierarchy_nodes.learning.jerk import JerkMeter
 from hierarchy_nodes.learning.override import Override
 from hierarchy_nodes.learning.policies import POLICIES
 from hierarchy_nodes.learning.stack import CONTROL_PERIOD, InProcessStack, StackOptions
+from hierarchy_nodes.learning.surprises import Surprise
 from hierarchy_nodes.learning.switching import MOMENTS, Switching
 from hierarchy_nodes.learning.true_plan import TruePlanner
 from hierarchy_nodes.learning.variation import Variation, shifted_camera
@@ -59,11 +60,13 @@ def run_episode(spec: EpisodeSpec) -> EpisodeResult:
             cell.move_camera("front", shifted_camera(rng, SHIFT, TURN, exact=True))
         stack: InProcessStack
         referee: Referee | ErrandReferee
-        planner = None
+        planner, surprise = None, None
         if isinstance(task, TaskSpec):
             referee = Referee(cell, task)
             planner = TruePlanner(cell, task) if spec.plan == "true" else None
             backend = Expert(cell, task) if spec.policy == "expert" else make_controller(spec)
+            if spec.surprise:
+                surprise = Surprise(cell, task, spec.surprise, rng)
             if spec.perturb:
                 backend = Disturbed(
                     backend, cell, task, perturbation(spec, rng), rng, lambda m: stack.correct(m)
@@ -75,6 +78,8 @@ def run_episode(spec: EpisodeSpec) -> EpisodeResult:
         stack.watchers.append(jerk)
         if spec.correct:
             stack.watchers.append(override)
+        if surprise is not None:
+            stack.watchers.append(surprise)
         stack.run(0.5)
         switch: dict[str, Any] = {}
         if isinstance(task, Errand) and spec.family in MOMENTS:
@@ -101,6 +106,7 @@ def run_episode(spec: EpisodeSpec) -> EpisodeResult:
             jerk={"border": jerk.border, "inside": jerk.inside},
             correction=override.report(),
             switch=switch,
+            surprise=surprise.report() if surprise is not None else {},
             rejected=stack.rejected,
             restarts=stack.executor.statistics.restarts,
         )

@@ -17,10 +17,12 @@ from hardware.cell.errands import ERRANDS
 from hardware.cell.tasks import AXES, FAMILIES
 from hierarchy_nodes.controller.diffusion.features import CHANNELS
 from hierarchy_nodes.errors import ConfigError, UnknownNameError
+from hierarchy_nodes.learning import surprises
 from hierarchy_nodes.learning.journal import Journal
 from hierarchy_nodes.learning.parallel import spread
 from hierarchy_nodes.learning.policies import POLICIES, PRIVILEGED
 from hierarchy_nodes.learning.statistics import grouped, latency, machine, share
+from hierarchy_nodes.learning.surprises import SURPRISES
 from hierarchy_nodes.learning.switching import MOMENTS
 
 # Kept for the final comparison; nothing of ours is trained, tuned or evaluated on them.
@@ -28,7 +30,10 @@ RESERVED_SEED = 900_000
 SPOKEN = ("corrections", "unheard")
 # Of several tasks: one after the other, or one in place of the other.
 ERRAND_SUITES = {"multistep": ERRANDS, "switch": MOMENTS}
-SUITES = (*FAMILIES, "basic", "axes", *SPOKEN, *ERRAND_SUITES)
+SURPRISED = "surprises"
+# In which a person acts whom only the in-process stack has.
+IN_PROCESS = (*SPOKEN, *ERRAND_SUITES, SURPRISED)
+SUITES = (*FAMILIES, "basic", "axes", *IN_PROCESS)
 # Share of a commanded displacement that counts as obeying.
 OBEYED = 0.8
 # For an errand of several steps, seconds.
@@ -52,6 +57,7 @@ class EpisodeSpec:
         camera_shift: The camera stands 20 cm and 20 degrees from its usual place.
         correct: A person overrides the task for a second, in a random direction.
         heard: Whether the stack hears that person.
+        surprise: What a person does to a thing of the task midway, one of `SURPRISES`.
     """
 
     index: int
@@ -72,6 +78,7 @@ class EpisodeSpec:
     camera_shift: bool = False
     correct: bool = False
     heard: bool = True
+    surprise: str = ""
 
 
 @dataclass
@@ -88,6 +95,7 @@ class EpisodeResult:
         jerk: Of the tool's setpoints, m/s^3: largest at chunk borders and inside chunks.
         correction: What was asked for and how far the tool went that way, metres.
         switch: How it went on after the person asked for another task midway.
+        surprise: What a person did to a thing of the task midway; empty if it was too late.
         rejected: Chunks that the arm refused.
         restarts: How often the arm was not where it was sent, and setpoints began anew there.
     """
@@ -109,6 +117,7 @@ class EpisodeResult:
     jerk: dict[str, float] = field(default_factory=dict)
     correction: dict[str, Any] = field(default_factory=dict)
     switch: dict[str, Any] = field(default_factory=dict)
+    surprise: dict[str, Any] = field(default_factory=dict)
     rejected: int = 0
     restarts: int = 0
 
@@ -168,6 +177,10 @@ def _episode(
         kinds = ERRAND_SUITES[suite]
         family = kinds[index % len(kinds)]
         more = {"time_limit": ERRAND_TIME} | more
+    elif suite == SURPRISED:
+        kind, other = index % len(SURPRISES), index // len(SURPRISES)
+        family = surprises.FAMILIES[other % len(surprises.FAMILIES)]
+        more = more | {"surprise": SURPRISES[kind]}
     elif suite == "axes":
         axis = axes[index % len(axes)]
         family = FAMILIES[index // len(axes) % len(FAMILIES)]
@@ -272,6 +285,9 @@ def _extras(results: list[EpisodeResult]) -> dict[str, Any]:
             "obeyed_means": f"moved at least {OBEYED:.0%} of what was asked, that way",
             "success_after": share(sum(r.success for r in spoken), len(spoken)),
         }
+    met = [r for r in results if r.surprise]
+    if met:
+        extras["surprises"] = grouped((r.surprise["kind"], r.success) for r in met)
     switched = [r for r in results if r.switch]
     if switched:
         extras["switch"] = {

@@ -95,6 +95,7 @@ class InProcessStack:
         latencies: What the calls really took.
         watchers: Called after every control period.
         outcomes: Of the tasks that have ended.
+        lens: What comes between the table and the camera, if anything does.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class InProcessStack:
         self.rejected = 0
         self.watchers: list[Callable[[InProcessStack], None]] = []
         self.outcomes: list[Outcome] = []
+        self.lens: Callable[[RgbdFrame], RgbdFrame] | None = None
         self._session, self._spoken = Session(CorrectionConfig()), 0
         self._frames: deque[tuple[RgbdFrame, RobotState]] = deque(maxlen=_KEPT_FRAMES)
         self._plan: Plan | None = None
@@ -218,6 +220,7 @@ class InProcessStack:
         if now >= self._next_camera - 1e-9:
             self._next_camera += CAMERA_PERIOD
             frame, robot = self.cell.capture(), self.robot()
+            frame = self.lens(frame) if self.lens is not None else frame
             self._after(self.options.camera_latency, lambda: self._on_frame(frame, robot))
         if now >= self._next_controller - 1e-9:
             self._next_controller += CONTROLLER_PERIOD

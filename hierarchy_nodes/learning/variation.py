@@ -186,8 +186,10 @@ def random_motion(
     )
 
 
-def movable(cell: Cell, task: TaskSpec, rng: np.random.Generator) -> tuple[str, Array] | None:
-    """A thing of the task that may be moved now, and a free place 3-8 cm away; None if none is.
+def movable(
+    cell: Cell, task: TaskSpec, rng: np.random.Generator, away: tuple[float, float] = (0.03, 0.08)
+) -> tuple[str, Array] | None:
+    """A thing of the task that may be moved now, and a free place `away` metres; None if none is.
 
     The arm must be away from it, and nothing may lie on it.
     """
@@ -209,7 +211,7 @@ def movable(cell: Cell, task: TaskSpec, rng: np.random.Generator) -> tuple[str, 
     if any(np.linalg.norm(spots[t.name] - here[:2]) < size for t in others):
         return None
     for _ in range(20):
-        angle, far = rng.uniform(-math.pi, math.pi), rng.uniform(0.03, 0.08)
+        angle, far = rng.uniform(-math.pi, math.pi), rng.uniform(*away)
         spot = here[:2] + far * np.array([math.cos(angle), math.sin(angle)])
         inside = all(a <= x <= b for x, (a, b) in zip(spot, _AREA, strict=True))
         room = (np.linalg.norm(spot - spots[t.name]) - size - max(t.size[:2]) / 2 for t in others)

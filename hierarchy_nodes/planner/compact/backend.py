@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -32,10 +32,11 @@ from hierarchy_nodes.planner.compact.motion import best, motion_inputs, motion_w
 from hierarchy_nodes.planner.compact.options import CompactOptions
 from hierarchy_nodes.planner.compact.text import Reader
 from hierarchy_nodes.planner.compact.weights import default_path, load_weights
-from hierarchy_nodes.planner.language import parse
+from hierarchy_nodes.planner.language import Description, Instruction, parse
 from hierarchy_nodes.planner.learned import retargets, surface, understood
 from hierarchy_nodes.planner.motions import VALID, path_points
 from hierarchy_nodes.planner.phrases import normalise
+from hierarchy_nodes.planner.words import COLORS as COLOR_WORDS
 from hierarchy_nodes.types import (
     Array,
     Gripper,
@@ -49,6 +50,8 @@ from hierarchy_nodes.types import (
 )
 
 REMEMBERED = 16
+# That things are sorted by.
+COLORS = tuple(sorted(set(COLOR_WORDS.values())))
 # Of these an image does not tell whether they are done.
 _UNSEEN = (Interaction.PRESS,)
 # What is pointed at is in the hand if it is seen this near to the tool, metres.
@@ -179,6 +182,8 @@ class CompactPlanner(PlannerBackend):
 
     def plan(self, request: PlanRequest) -> Plan:
         step = understood(request.instruction)
+        if step is not None and step.by_color:
+            return self._sort(request, step)
         _refuse_unlearned(request.instruction)
         asked = self._question(request)
         answer = self._ask(asked, request.frame, request.robot, request.holding)
@@ -237,6 +242,33 @@ class CompactPlanner(PlannerBackend):
             gripper=Gripper(event),
             valid_until=o.now + VALID,
             source="planner",
+        )
+
+    def _sort(self, request: PlanRequest, step: Instruction) -> Plan:
+        """Color by color, because the network knows "put every red block in the red bowl"."""
+        sorted_already = False
+        unsure: PlanningError | None = None
+        for color in COLORS:
+            if step.target.color not in ("", color):
+                continue
+            target, goal = (
+                replace(t, color=color) for t in (step.target, step.goal or Description())
+            )
+            one = replace(step, target=target, goal=goal, by_color=False)
+            try:
+                return self.plan(replace(request, instruction=str(one)))
+            except TaskDone:
+                sorted_already = True
+            except PlanningError as error:
+                if error.code != ErrorCode.OBJECT_NOT_FOUND:
+                    unsure = error
+        words = request.instruction.strip()
+        if unsure is not None:
+            raise unsure
+        if sorted_already:
+            raise TaskDone(f'Nothing is left to do for "{words}".')
+        raise PlanningError(
+            ErrorCode.OBJECT_NOT_FOUND, f'I see nothing that has a goal of its color for "{words}".'
         )
 
     # -- parts ----------------------------------------------------------------------------------
