@@ -111,7 +111,7 @@ def test_warm_starts_and_what_ends_them(weights):
 
     def why(observation):
         backend.act(observation)
-        return backend.why_cold, backend.answer.sample.steps
+        return backend.why_cold, backend.answer.steps
 
     assert why(observe(0.0)) == ("first chunk", 10)
     assert why(observe(0.05)) == ("", 2)
@@ -134,7 +134,7 @@ def test_modes(weights, mode, first, second):
     steps = []
     for i in range(2):
         backend.act(observe(0.05 * i))
-        steps.append(backend.answer.sample.steps)
+        steps.append(backend.answer.steps)
     assert steps == [first, second]
 
 
@@ -316,10 +316,15 @@ def test_what_the_policy_took_is_kept_on_a_mere_way(weights):
     assert (step.chunk.gripper < 0.6).all()
 
 
-def test_compiling_changes_no_number(weights):
-    plain, compiled = (controller(weights, compiled=c, mode="cold") for c in (False, True))
-    for i in range(2):
-        a = plain.act(observe(0.05 * i, motion=told(weight=2.0)))
-        b = compiled.act(observe(0.05 * i, motion=told(weight=2.0)))
+@pytest.mark.parametrize("told_weight", [None, 1.0, 2.0])
+@pytest.mark.parametrize("options", [{"mode": "cold"}, {"warm_steps": 3}, {"warm_steps": 9}])
+def test_compiling_changes_no_number(weights, options, told_weight):
+    plain, compiled = (controller(weights, compiled=c, **options) for c in (False, True))
+    motion = None if told_weight is None else told(weight=told_weight)
+    for i in range(3):
+        a = plain.act(observe(0.05 * i, motion=motion))
+        b = compiled.act(observe(0.05 * i, motion=motion))
+        assert plain.answer.steps == compiled.answer.steps
         np.testing.assert_allclose(a.chunk.positions, b.chunk.positions, atol=1e-5)
+        np.testing.assert_allclose(a.chunk.gripper, b.chunk.gripper, atol=1e-5)
     assert torch.get_num_threads() == 1

@@ -72,7 +72,8 @@ def measure_policy(
     torch.set_num_threads(THREADS)
     levels = policy.schedule.levels
     start = policy.schedule.level(DiffusionOptions.warm_level)
-    policy.rehearse()
+    for steps in (2, 3):
+        policy.rehearse(start, steps)
     look = partial(extract, observation, points=policy.config.network.points)
     features = look()
     view = policy.see(features)

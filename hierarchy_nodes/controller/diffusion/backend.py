@@ -137,7 +137,7 @@ class DiffusionController(ControllerBackend):
         self._warm_start = self.policy.schedule.level(o.warm_level)
         self.policy.check_steps("warm_steps", o.warm_steps, self._warm_start)
         self.policy.check_steps("cold_steps", o.cold_steps)
-        self.policy.rehearse()
+        self.policy.rehearse(self._warm_start, o.warm_steps)
         return self.policy.config.network.points
 
     def reset(self) -> None:

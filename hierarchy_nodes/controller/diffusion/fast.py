@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ _OPSET = 17
 class Compiled:
     """A function of tensors, and of tuples and dictionaries of them.
 
-    It runs on as many threads as torch has.
+    It runs on as many threads as torch has. What it is called with by name becomes constant: every
+    set of such values has a session of its own.
 
     Args:
         function: Without branches on values. Of its arguments only the values may change from call
@@ -42,12 +44,13 @@ class Compiled:
         self._function, self._module, self._key = function, module, key
         self._sessions: dict[object, _Session] = {}
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: Any, **constants: Hashable) -> Any:
         """What the function returns, as tensors of their own."""
-        key = self._key(*arguments)
+        key = (self._key(*arguments), *constants.items())
         session = self._sessions.get(key)
         if session is None:
-            session = self._sessions[key] = _Session(self._function, self._module, arguments)
+            function = partial(self._function, **constants)
+            session = self._sessions[key] = _Session(function, self._module, arguments)
         return session.run(arguments)
 
 

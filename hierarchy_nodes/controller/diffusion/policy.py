@@ -22,13 +22,16 @@ from hierarchy_nodes.controller.diffusion.features import (
 )
 from hierarchy_nodes.controller.diffusion.inputs import MOTION, Batch
 from hierarchy_nodes.controller.diffusion.network import DiffusionNetwork, Memory
-from hierarchy_nodes.controller.diffusion.sampler import Prefix, Sample, sample
+from hierarchy_nodes.controller.diffusion.sampler import Prefix, sample
 from hierarchy_nodes.controller.diffusion.schedule import CosineSchedule
 from hierarchy_nodes.controller.diffusion.weights import PolicyConfig, load_weights
 from hierarchy_nodes.errors import ConfigError, UnknownNameError
 from hierarchy_nodes.types import Array
 
 MAX_GUIDANCE = 5.0
+# Warm starts of at most so many steps are compiled as a whole: what a step costs beside its
+# arithmetic counts for little in long ones, which would take long to compile.
+_WHOLE = 4
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,10 @@ class View:
 
 @dataclass(frozen=True)
 class Answer:
-    """A chunk, ``(HORIZON, 8)`` float64 in the base frame, and how it was sampled."""
+    """A chunk, ``(HORIZON, 8)`` float64 in the base frame, and the steps it took."""
 
     chunk: Array
-    sample: Sample
+    steps: int
 
 
 class Policy:
@@ -87,10 +90,12 @@ class Policy:
         self._decoder: Callable[..., Any] = self._predict
         self._outward: Callable[..., Any] = self._to_base
         self._inward: Callable[..., Any] = self._to_tool
+        self._warm: Callable[..., Any] | None = None
         if compiled:
             self._encoder = Compiled(self._look, network, lambda _b, _t, used: len(used))
             self._decoder = Compiled(self._predict, network, lambda noisy, *_: len(noisy))
             self._outward, self._inward = Compiled(self._to_base), Compiled(self._to_tool)
+            self._warm = Compiled(self._warmly, network, lambda *arguments: len(arguments[-1][0]))
 
     @classmethod
     def load(
@@ -99,14 +104,18 @@ class Policy:
         """From a weights file; see ``weights.load_weights`` for what is checked."""
         return cls(*load_weights(path), channels, compiled)
 
-    def rehearse(self) -> None:
-        """Go through everything once, so that the first real chunk comes no later than others."""
+    def rehearse(self, start: int = 1, steps: int = 1) -> None:
+        """Go through everything once, so that the first real chunk comes no later than others.
+
+        Args:
+            start, steps: Of the warm starts that will come.
+        """
         points = self.config.network.points
         for corrected in (0.0, 1.0):
             told = np.array([corrected], dtype=np.float32)
             view = self.see(replace(nothing(points), motion_there=told), guidance=2.0)
             chunk = self.act(view, steps=1).chunk
-            self.act(view, steps=1, guess=self.shifted(chunk, 0.0), start=1)
+            self.act(view, steps=steps, guess=chunk, start=start)
 
     @torch.inference_mode()
     def see(self, features: Features, guidance: float = 1.0) -> View:
@@ -163,24 +172,55 @@ class Policy:
         """
         generator = torch.Generator().manual_seed(seed)
         noise = temperature * torch.randn(1, HORIZON, actions.SIZE, generator=generator)
-        held = None
+        held = torch.zeros(HORIZON)
         if prefix is not None and weights is not None:
-            held = Prefix(self._relative(prefix, view), torch.from_numpy(weights).float())
+            held = torch.from_numpy(weights).float()
+        memory, tool, guidance = view.memory, view.tool, torch.tensor(view.guidance)
+        whole = steps <= _WHOLE and not tolerance and not randomness
+        if self._warm is not None and guess is not None and start is not None and whole:
+            first, known = _batch(guess), _batch(guess if prefix is None else prefix)
+            arguments = (first, known, held, noise, tool, guidance, memory.keys, memory.values)
+            return Answer(_array(self._warm(*arguments, start=start, steps=steps)), steps)
         found = sample(
-            None if guess is None else self._relative(guess, view),
+            None if guess is None else self._inward(_batch(guess), tool),
             self.schedule.levels if start is None else start,
             lambda noisy, level: self.denoise(view, noisy, level),
             self.schedule,
             noise=noise,
             steps=steps,
             bound=self.normalisation.bound,
-            prefix=held,
+            prefix=None if prefix is None else Prefix(self._inward(_batch(prefix), tool), held),
             tolerance=tolerance,
             randomness=randomness,
             generator=generator,
         )
-        chunk = self._outward(found.chunk, view.tool)[0]
-        return Answer(chunk.double().numpy(), found)
+        return Answer(_array(self._outward(found.chunk, tool)), found.steps)
+
+    def _warmly(
+        self,
+        guess: Tensor,
+        prefix: Tensor,
+        held: Tensor,
+        noise: Tensor,
+        tool: Tensor,
+        guidance: Tensor,
+        keys: tuple[Tensor, ...],
+        values: tuple[Tensor, ...],
+        start: int,
+        steps: int,
+    ) -> Tensor:
+        """A warm start from chunk to chunk, ``(1, HORIZON, 8)`` in the base frame."""
+        found = sample(
+            self._to_tool(guess, tool),
+            start,
+            lambda noisy, level: _guided(self._predict, noisy, level, keys, values, guidance),
+            self.schedule,
+            noise=noise,
+            steps=steps,
+            bound=self.normalisation.bound,
+            prefix=Prefix(self._to_tool(prefix, tool), held),
+        )
+        return self._to_base(found.chunk, tool)
 
     def looks_at(self, channel: str) -> bool:
         """Whether one of `features.CHANNELS` counts."""
@@ -207,20 +247,10 @@ class Policy:
         """
         return actions.at_times(chunk, TIMES, TIMES + seconds)
 
-    def _relative(self, chunk: Array, view: View) -> Tensor:
-        """A base-frame chunk, normalised."""
-        tensor: Tensor = self._inward(torch.from_numpy(chunk).float()[None], view.tool)
-        return tensor
-
     def denoise(self, view: View, noisy: Tensor, level: int) -> Tensor:
         """One prediction of the clean chunk ``(1, HORIZON, 10)``, with the view's guidance."""
-        count = 1 if view.guidance == 1.0 else 2
-        levels = torch.full((count,), level)
-        arguments = (noisy.expand(count, -1, -1), levels, view.memory.keys, view.memory.values)
-        clean = self._decoder(*arguments)
-        if count == 1:
-            return clean
-        return clean[1:] + view.guidance * (clean[:1] - clean[1:])
+        memory, guidance = view.memory, torch.tensor(view.guidance)
+        return _guided(self._decoder, noisy, level, memory.keys, memory.values, guidance)
 
     def _read(self, text: str) -> Tensor:
         if text not in self._texts:
@@ -250,3 +280,26 @@ class Policy:
 
     def _to_tool(self, chunk: Tensor, tool: Tensor) -> Tensor:
         return self.normalisation.apply(actions.relative(chunk, tool))
+
+
+def _guided(
+    predict: Callable[..., Tensor],
+    noisy: Tensor,
+    level: int,
+    keys: tuple[Tensor, ...],
+    values: tuple[Tensor, ...],
+    guidance: Tensor,
+) -> Tensor:
+    """A prediction; where two are in the memory, away from the second one."""
+    count = len(keys[0])
+    clean = predict(noisy.expand(count, -1, -1), torch.full((count,), level), keys, values)
+    return clean if count == 1 else clean[1:] + guidance * (clean[:1] - clean[1:])
+
+
+def _batch(chunk: Array) -> Tensor:
+    return torch.from_numpy(chunk).float()[None]
+
+
+def _array(chunks: Tensor) -> Array:
+    array: Array = chunks[0].double().numpy()
+    return array
