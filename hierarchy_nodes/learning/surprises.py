@@ -81,7 +81,7 @@ class Surprise:
 
     def _begin(self, now: float) -> None:
         if self.kind == "dragged":
-            found = movable(self.cell, self.task, self.rng, _FAR)
+            found = movable(self.cell, self.task, self.rng, _FAR, FAMILIES)
             if found is None:
                 return
             self.what, self._to = found

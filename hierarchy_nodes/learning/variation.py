@@ -187,14 +187,19 @@ def random_motion(
 
 
 def movable(
-    cell: Cell, task: TaskSpec, rng: np.random.Generator, away: tuple[float, float] = (0.03, 0.08)
+    cell: Cell,
+    task: TaskSpec,
+    rng: np.random.Generator,
+    away: tuple[float, float] = (0.03, 0.08),
+    goals: Sequence[str] = ("place",),
 ) -> tuple[str, Array] | None:
     """A thing of the task that may be moved now, and a free place `away` metres; None if none is.
 
-    The arm must be away from it, and nothing may lie on it.
+    The arm must be away from it, and nothing may lie on it. Goals are moved in the families of
+    `goals` only.
     """
     names = [task.target]
-    if task.goal and task.family == "place":
+    if task.goal and task.family in goals:
         names.append(task.goal)
     names = [n for n in names if cell.scene.object(n).shape not in FIXED]
     if not names:
