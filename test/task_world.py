@@ -6,7 +6,8 @@ from hierarchy_nodes.errors import ErrorCode, PlanningError
 from hierarchy_nodes.geometry import IDENTITY, top_down
 from hierarchy_nodes.planner.base import PlannerBackend
 from hierarchy_nodes.planner.config import PlannerConfig
-from hierarchy_nodes.planner.executive import NEEDED, Executive
+from hierarchy_nodes.planner.executive import Executive
+from hierarchy_nodes.planner.lifelines import NEEDED
 from hierarchy_nodes.planner.task import PlanJob, VerifyJob
 from hierarchy_nodes.types import (
     CameraIntrinsics,
@@ -14,8 +15,10 @@ from hierarchy_nodes.types import (
     Interaction,
     PathPoint,
     Plan,
+    Prompt,
     RgbdFrame,
     RobotState,
+    Role,
 )
 
 CAMERA = CameraIntrinsics(4, 3, 4.0, 4.0, 2.0, 1.5)
@@ -93,7 +96,7 @@ class World:
         color, depth = np.zeros((3, 4, 3), np.uint8), np.ones((3, 4), np.float32)
         return RgbdFrame(self.now, "camera", color, depth, CAMERA, IDENTITY)
 
-    def plan(self, grasp=True):
+    def plan(self, grasp=True, prompted=False):
         """Answer the newest job with a plan, and return it."""
         job = self.jobs[-1]
         assert isinstance(job, PlanJob)
@@ -109,7 +112,7 @@ class World:
             job.request.instruction,
             Interaction.PLACE,
             path,
-            (),
+            (Prompt(Role.TARGET, "red block", 0.5, 0.6),) if prompted else (),
             self.now + 60.0,
             "test",
         )

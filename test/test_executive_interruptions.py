@@ -4,7 +4,7 @@ import pytest
 from task_world import World
 
 from hierarchy_nodes.errors import ErrorCode
-from hierarchy_nodes.planner.executive import NEEDED
+from hierarchy_nodes.planner.lifelines import NEEDED
 from hierarchy_nodes.planner.task import Phase
 from hierarchy_nodes.types import Correction
 

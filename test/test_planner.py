@@ -13,6 +13,7 @@ from hardware.cell.scene import BASIC_COLORS, ObjectSpec, SceneSpec
 from hardware.cell.tasks import FAMILIES, sample
 from hierarchy_nodes.arm.kinematics import Kinematics
 from hierarchy_nodes.errors import ErrorCode, PlanningError
+from hierarchy_nodes.geometry import project, top_down
 from hierarchy_nodes.planner import finding
 from hierarchy_nodes.planner.base import PLANNERS, PlanRequest, TaskDone
 from hierarchy_nodes.planner.classical import ClassicalPlanner
@@ -20,7 +21,7 @@ from hierarchy_nodes.planner.language import describe, parse
 from hierarchy_nodes.planner.motions import direction_words, path_points
 from hierarchy_nodes.planner.naming import color_names, see
 from hierarchy_nodes.planner.routes import RouteOptions
-from hierarchy_nodes.types import Correction, Gripper, Observation
+from hierarchy_nodes.types import Correction, Gripper, Observation, Role
 
 make = ObjectSpec.make
 TABLE = (
@@ -286,6 +287,24 @@ def test_going_on_with_what_is_held():
     assert other.subtask == "put the green cylinder back"
     assert backend.prepares(other)
     assert not backend.prepares(plan)
+
+
+def test_what_is_held_is_where_the_hand_is():
+    backend = planner()
+    first = backend.plan(request("put the green can on the plate"))
+    frame, robot = table()
+    for tool, roles in [
+        ((0.45, 0.05, 0.20), [Role.TARGET, Role.GOAL]),
+        # Out of the camera's view.
+        ((0.30, 0.00, 0.55), [Role.GOAL]),
+    ]:
+        held = replace(robot, gripper=0.5, tool=top_down(tool))
+        seen = request("put the green can in the bowl", (frame, held), previous=first, holding=True)
+        prompts = backend.plan(seen).prompts
+        assert [p.role for p in prompts if p.role != Role.AVOID] == roles
+        if Role.TARGET in roles:
+            hand = project(np.array(tool), frame.intrinsics, frame.camera_pose)[0][0]
+            assert (prompts[0].x, prompts[0].y) == pytest.approx(tuple(hand))
 
 
 # -- checks -----------------------------------------------------------------------------------

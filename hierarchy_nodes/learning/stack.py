@@ -26,7 +26,8 @@ from hierarchy_nodes.errors import ChunkRejected
 from hierarchy_nodes.parameters import make
 from hierarchy_nodes.planner.base import PLANNERS, PlannerBackend
 from hierarchy_nodes.planner.config import PlannerConfig
-from hierarchy_nodes.planner.executive import NEEDED, Executive
+from hierarchy_nodes.planner.executive import Executive
+from hierarchy_nodes.planner.lifelines import NEEDED
 from hierarchy_nodes.planner.task import Job as PlannerJob
 from hierarchy_nodes.planner.task import Outcome, PlanJob
 from hierarchy_nodes.segmenter.base import SEGMENTERS
@@ -251,7 +252,11 @@ class InProcessStack:
             self._deliver(segments)
 
     def _deliver(self, segments: Segments) -> None:
-        self._after(self.options.segmenter_latency, lambda: self._core.segments(segments))
+        def deliver() -> None:
+            self._core.segments(segments)
+            self.executive.track(segments)
+
+        self._after(self.options.segmenter_latency, deliver)
 
     def _control(self, now: float) -> None:
         robot = self.robot()

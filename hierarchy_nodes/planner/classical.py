@@ -15,7 +15,7 @@ from hierarchy_nodes.errors import ErrorCode, PlanningError
 from hierarchy_nodes.planner import routes, spots
 from hierarchy_nodes.planner.base import PlannerBackend, PlanRequest, TaskDone
 from hierarchy_nodes.planner.checking import Memory, is_done, rests_in
-from hierarchy_nodes.planner.drawing import draw_path, draw_prompts
+from hierarchy_nodes.planner.drawing import draw_path, draw_prompts, held_prompt
 from hierarchy_nodes.planner.finding import find, find_all, listing
 from hierarchy_nodes.planner.language import Description, Instruction, describe, parse
 from hierarchy_nodes.planner.motions import MotionNamer
@@ -251,6 +251,10 @@ class ClassicalPlanner(PlannerBackend):
         exact = _fits_exactly(step.target, target) and (
             goal is None or step.goal is None or _fits_exactly(step.goal, goal)
         )
+        prompts = draw_prompts(frame, target, goal, others, ways)
+        if view.held is not None and target is view.held.target:
+            held = held_prompt(request, target.label)
+            prompts = (*([held] if held else []), *prompts[1:])
         plan = Plan(
             plan_id=uuid.uuid4().hex[:8],
             stamp=frame.stamp,
@@ -260,7 +264,7 @@ class ClassicalPlanner(PlannerBackend):
             subtask=str(step),
             interaction=step.interaction,
             path=draw_path(frame, view.tool, first, ways),
-            prompts=draw_prompts(frame, target, goal, others, ways),
+            prompts=prompts,
             valid_until=frame.stamp + self.options.plan_lifetime,
             source="classical",
             confidence=1.0 if exact else 0.6,

@@ -24,6 +24,17 @@ class PlannerConfig:
         "Where the tool goes when the arm may hide what is looked for; empty: it stays",
         unit="m",
     )
+    moved: float = param(
+        0.06, "Plan anew where somebody moved a thing of the task so far; 0: never",
+        unit="m", low=0.0, high=1.0,
+    )  # fmt: skip
+    off_path: float = param(
+        0.25, "Plan anew where the tool stays so far off its path, image widths; 0: never",
+        low=0.0, high=1.0,
+    )  # fmt: skip
+    max_events: int = param(
+        5, "Plans of one step that are given up because the world changed", low=0, high=100
+    )
     image_timeout: float = param(
         5.0, "A task ends if no camera image comes for so long", unit="s", low=0.2, high=60.0
     )

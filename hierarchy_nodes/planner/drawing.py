@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from hierarchy_nodes.geometry import project, segment_distance
+from hierarchy_nodes.planner.base import PlanRequest
 from hierarchy_nodes.planner.naming import Thing
 from hierarchy_nodes.planner.routes import Way
 from hierarchy_nodes.types import Array, Gripper, Interaction, PathPoint, Prompt, RgbdFrame, Role
@@ -89,3 +90,9 @@ def draw_prompts(
     for _, thing in near[:AVOID_MOST]:
         prompts.append(Prompt(Role.AVOID, thing.label, *thing.cluster.pixel))
     return tuple(prompts)
+
+
+def held_prompt(request: PlanRequest, label: str) -> Prompt | None:
+    """A point on what is in the hand, where the tool is; None if that is out of view."""
+    at = _seen(request.frame, request.robot.tool.position)
+    return Prompt(Role.TARGET, label, *at[:2]) if at is not None else None

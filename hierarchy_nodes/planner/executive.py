@@ -2,23 +2,24 @@
 
 A task goes waiting-for-image -> planning -> executing -> verifying -> (next step) -> done, and
 back to waiting-for-image for a new plan: when the check fails, the controller fails, a correction
-changes what is meant, the plan is about to expire, or the arm was stopped and released. The plan
-that runs is always ended (an empty plan) before a new image is taken, so that the arm is at rest.
+changes what is meant, the world is no longer as the plan took it to be, the plan is about to
+expire, or the arm was stopped and released. The plan that runs is always ended (an empty plan)
+before a new image is taken, so that the arm is at rest.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
 import numpy as np
 
 from hierarchy_nodes.errors import ErrorCode, HierarchyError, PlanningError
-from hierarchy_nodes.monitor import Heartbeat, StackMonitor
+from hierarchy_nodes.monitor import Heartbeat
 from hierarchy_nodes.planner.base import PlannerBackend, PlanRequest, TaskDone
 from hierarchy_nodes.planner.checking import holds_something
 from hierarchy_nodes.planner.config import PlannerConfig
-from hierarchy_nodes.planner.resuming import Interrupted, resumes
+from hierarchy_nodes.planner.lifelines import NEEDED, Lifelines
+from hierarchy_nodes.planner.resuming import Interrupted, Interruptions, resumes
 from hierarchy_nodes.planner.retreat import in_the_way, retreat
 from hierarchy_nodes.planner.task import (
     Outcome,
@@ -30,6 +31,7 @@ from hierarchy_nodes.planner.task import (
     coded,
     empty_plan,
 )
+from hierarchy_nodes.planner.watch import PlanWatch
 from hierarchy_nodes.types import (
     Correction,
     CorrectionKind,
@@ -37,11 +39,9 @@ from hierarchy_nodes.types import (
     Plan,
     RgbdFrame,
     RobotState,
+    Segments,
 )
 
-NEEDED = ("camera", "arm", "segmenter", "controller")
-# So many tasks that others took the place of are remembered.
-INTERRUPTED = 8
 # A second look may help with these.
 LOOK_AGAIN = (ErrorCode.OBJECT_NOT_FOUND, ErrorCode.SCENE_EMPTY, ErrorCode.OBJECT_AMBIGUOUS)
 
@@ -64,16 +64,14 @@ class Executive:
         needed: tuple[str, ...] = NEEDED,
     ) -> None:
         self._backend, self._config, self._port = backend, config, port
-        self._needed = needed
-        self._monitor = StackMonitor(config.node_timeout)
+        self._lifelines = Lifelines(config, needed)
         self._frame: RgbdFrame | None = None
-        self._frame_at = -np.inf
         self._robot: RobotState | None = None
         self._resting_since: float | None = None
         self._stopped = ""
         self._grasped: Plan | None = None
         self._tickets = 0
-        self._interrupted: deque[Interrupted] = deque(maxlen=INTERRUPTED)
+        self._interruptions = Interruptions()
         self.task: Task | None = None
 
     # -- what a person does -------------------------------------------------------------------
@@ -90,9 +88,9 @@ class Executive:
 
         Words such as "go back to the old task" take up the one that was interrupted last.
         """
-        earlier = self._earlier(instruction)
-        if self.task is not None:
-            self._interrupt(self.task)
+        task, earlier = self.task, self._interruptions.recall(instruction)
+        if task is not None:
+            self._interruptions.remember(task.instruction, task.steps, task.corrections)
             self._end(ErrorCode.PREEMPTED, f'A new task came: "{instruction.strip()}".', now)
         else:
             self._port.publish(empty_plan(now, "new task"))
@@ -119,8 +117,8 @@ class Executive:
         if correction.kind == CorrectionKind.TASK:
             if task is None:
                 return correction.phrase
-            earlier = self._earlier(correction.phrase)
-            self._interrupt(task)
+            earlier = self._interruptions.recall(correction.phrase)
+            self._interruptions.remember(task.instruction, task.steps, task.corrections)
             task.instruction = correction.phrase
             task.deadline = now + (task.deadline - task.started)
             self._begin(task, correction.phrase, now, earlier)
@@ -133,20 +131,28 @@ class Executive:
 
     def see(self, frame: RgbdFrame, now: float) -> None:
         """The newest camera frame."""
-        self._frame, self._frame_at = frame, now
+        self._frame = frame
+        self._lifelines.see(now)
 
     def feel(self, robot: RobotState) -> None:
         """The newest robot state."""
         self._robot = robot
+        if self.task is not None and self.task.watch is not None:
+            self.task.watch.feel(robot)
         speed = float(np.abs(robot.joint_velocities).max()) if len(robot.joint_velocities) else 0.0
         if speed > self._config.rest_speed:
             self._resting_since = None
         elif self._resting_since is None:
             self._resting_since = robot.stamp
 
+    def track(self, segments: Segments) -> None:
+        """The newest masks."""
+        if self.task is not None and self.task.watch is not None and self._robot is not None:
+            self.task.watch.track(segments, self._robot)
+
     def hear(self, node: str, now: float, state: str, plan_id: str = "", message: str = "") -> None:
         """A node's status. The controller's tells how the plan goes."""
-        self._monitor.hear(Heartbeat(node, state, message=message), now)
+        self._lifelines.hear(Heartbeat(node, state, message=message), now)
         task = self.task
         if node != "controller" or task is None or task.phase != Phase.EXECUTING:
             return
@@ -230,38 +236,26 @@ class Executive:
             limit = task.deadline - task.started
             self._end(ErrorCode.TIMED_OUT, f"Not done within {limit:.0f} s.{after}", now)
             return
-        if self._lost(task, now) or task.phase == Phase.STOPPED:
-            return
-        if task.phase == Phase.WAITING or (task.phase == Phase.VERIFYING and not task.ticket):
+        broken = self._lifelines.broken(task.started, now)
+        if broken is not None:
+            self._end(*broken, now)
+        elif task.phase == Phase.WAITING or (task.phase == Phase.VERIFYING and not task.ticket):
             self._try_image(task, now)
         elif task.phase == Phase.EXECUTING and task.plan is not None:
-            late = now - task.executing_since > self._config.answer_timeout
-            if not task.accepted and late:
-                text = f"The controller did not start on plan '{task.plan.plan_id}'."
-                self._retry(task, ErrorCode.CONTROLLER_LOST, text, now)
-            elif now > task.plan.valid_until - self._config.renew_before:
-                self._replan(task, now, counts=False)
+            self._supervise(task, task.plan, now)
 
-    def _lost(self, task: Task, now: float) -> bool:
-        """End the task if a node that it needs has fallen silent."""
-        silent = self._monitor.check(now)
-        known = self._monitor.nodes
-        missing = [n for n in self._needed if n in silent or n not in known]
-        if now - task.started <= self._config.start_timeout:
-            # One that was silent already, or never heard, may be about to (re)appear.
-            missing = [n for n in missing if n in known and known[n].at >= task.started]
-        if missing:
-            verb = "has" if len(missing) == 1 else "have"
-            names = ", ".join(missing)
-            text = f"{names} {verb} not been heard for {self._config.node_timeout:g} s."
-            self._end(ErrorCode.NODE_LOST, text, now)
-            return True
-        since = max(self._frame_at, task.started)
-        if now - since > self._config.image_timeout:
-            text = f"No camera image has come for {now - since:.1f} s."
-            self._end(ErrorCode.NO_IMAGE, text, now)
-            return True
-        return False
+    def _supervise(self, task: Task, plan: Plan, now: float) -> None:
+        """Plan anew where the plan that is being executed will not do any more."""
+        late = now - task.executing_since > self._config.answer_timeout
+        event = task.watch.event() if task.watch is not None else ""
+        if not task.accepted and late:
+            text = f"The controller did not start on plan '{plan.plan_id}'."
+            self._retry(task, ErrorCode.CONTROLLER_LOST, text, now)
+        elif event:
+            task.events += 1
+            self._replan(task, now, counts=False, why=event)
+        elif now > plan.valid_until - self._config.renew_before:
+            self._replan(task, now, counts=False)
 
     def _try_image(self, task: Task, now: float) -> None:
         """Take the newest frame if the arm was at rest when it was taken."""
@@ -297,18 +291,6 @@ class Executive:
 
     # -- transitions --------------------------------------------------------------------------
 
-    def _earlier(self, instruction: str) -> Interrupted | None:
-        """The task that is to be gone back to, if that is what is asked for."""
-        if resumes(instruction) and self._interrupted:
-            return self._interrupted.pop()
-        return None
-
-    def _interrupt(self, task: Task) -> None:
-        """Remember what is left of a task that makes room for another."""
-        if task.steps:
-            left = Interrupted(task.instruction, tuple(task.steps), tuple(task.corrections))
-            self._interrupted.append(left)
-
     def _begin(
         self, task: Task, instruction: str, now: float, earlier: Interrupted | None = None
     ) -> None:
@@ -339,6 +321,10 @@ class Executive:
     def _execute(self, task: Task, plan: Plan, now: float) -> None:
         task.plan, task.accepted = plan, False
         task.phase, task.executing_since = Phase.EXECUTING, now
+        task.watch = None
+        if plan.prompts and self._frame is not None and task.events < self._config.max_events:
+            moved, off_path = self._config.moved, self._config.off_path
+            task.watch = PlanWatch(plan, self._frame.intrinsics, moved, off_path)
         self._port.publish(plan)
 
     def _go_aside(self, task: Task, now: float) -> bool:
@@ -366,6 +352,7 @@ class Executive:
         task.steps = task.steps[1:]
         task.corrections.clear()
         task.attempt, task.looks, task.counts, task.aside = 0, 0, True, False
+        task.events = 0
         if not task.steps:
             self._end(ErrorCode.NONE, f"Done: {task.instruction.strip()}", now)
         else:
@@ -379,13 +366,13 @@ class Executive:
         else:
             self._replan(task, now)
 
-    def _replan(self, task: Task, now: float, counts: bool = True) -> None:
+    def _replan(self, task: Task, now: float, counts: bool = True, why: str = "") -> None:
         """Bring the arm to rest, then plan the present step from a new image."""
         self._leave(task)
         task.verify = False
         task.counts = task.counts or counts
         task.looks = 0
-        self._port.publish(empty_plan(now, "replanning"))
+        self._port.publish(empty_plan(now, f"replanning: {why}" if why else "replanning"))
         if self._stopped:
             task.phase, task.ticket = Phase.STOPPED, 0
         else:
@@ -403,7 +390,7 @@ class Executive:
             task.previous = task.plan
             if any(p.gripper == Gripper.CLOSE for p in task.plan.path[1:]):
                 self._grasped = task.plan
-        task.plan = None
+        task.plan = task.watch = None
 
     def _end(self, code: ErrorCode, message: str, now: float) -> None:
         task = self.task

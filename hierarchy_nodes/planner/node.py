@@ -45,6 +45,7 @@ class PlannerNode(HierarchyNode):
         self.create_subscription(msg.StackStatus, "status", self._on_status, qos.STATUS)
         self.create_subscription(msg.StopState, "stop_state", self._on_stop, qos.LATCHED)
         self.create_subscription(msg.Correction, "correction", self._on_correction, qos.EVENT)
+        self.create_subscription(msg.Segments, "segments", self._on_segments, qos.SENSOR)
         FrameSubscriber(self, self._on_frame, self.config.reliable_images)
         self._robot = RobotSubscriber(self, self._core.feel)
         self._server = TaskServer(self, self._on_goal, self._on_cancel)
@@ -139,6 +140,10 @@ class PlannerNode(HierarchyNode):
     def _on_stop(self, message: msg.StopState) -> None:
         self._core.stop(message.stopped, message.reason, self.now())
         self._tell()
+
+    def _on_segments(self, message: msg.Segments) -> None:
+        if self._core.task is not None:
+            self._core.track(conversions.segments_from_msg(message))
 
     def _on_frame(self, frame: RgbdFrame) -> None:
         self._frame = frame

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hierarchy_nodes.types import Correction
@@ -38,6 +40,25 @@ class Interrupted:
     instruction: str
     steps: tuple[str, ...]
     corrections: tuple[Correction, ...] = ()
+
+
+class Interruptions:
+    """Remembers the last few tasks that others took the place of."""
+
+    def __init__(self, most: int = 8) -> None:
+        self._tasks: deque[Interrupted] = deque(maxlen=most)
+
+    def remember(
+        self, instruction: str, steps: Sequence[str], corrections: Sequence[Correction]
+    ) -> None:
+        """Keep what is left of a task, if anything is."""
+        if steps:
+            self._tasks.append(Interrupted(instruction, tuple(steps), tuple(corrections)))
+
+    def recall(self, text: str) -> Interrupted | None:
+        """The task to go back to, which is then forgotten; None if `text` asks for no such thing
+        or there is none."""
+        return self._tasks.pop() if self._tasks and resumes(text) else None
 
 
 def resumes(text: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Protocol
 from hierarchy_nodes.errors import ErrorCode
 from hierarchy_nodes.geometry import IDENTITY
 from hierarchy_nodes.planner.base import PlanRequest
+from hierarchy_nodes.planner.watch import PlanWatch
 from hierarchy_nodes.types import Correction, Interaction, Plan, RgbdFrame, RobotState, StrEnum
 
 
@@ -50,6 +51,8 @@ class Task:
         aside: The arm went aside to look for the present step's things.
         verify: The next image is for checking, not for planning.
         ticket: Of the job in the worker; answers to older ones are void.
+        watch: Over the plan that is being executed.
+        events: Plans of the present step that were given up because of what the watch saw.
     """
 
     instruction: str
@@ -71,6 +74,8 @@ class Task:
     ticket: int = 0
     plan: Plan | None = None
     accepted: bool = False
+    watch: PlanWatch | None = None
+    events: int = 0
     previous: Plan | None = None
     corrections: list[Correction] = field(default_factory=list)
     last_error: tuple[ErrorCode, str] = (ErrorCode.NONE, "")

@@ -18,7 +18,7 @@ from hierarchy_nodes.controller.plan_checks import validate_plan
 from hierarchy_nodes.errors import ErrorCode, PlanningError, PlanRejected
 from hierarchy_nodes.geometry import project
 from hierarchy_nodes.planner.base import PlanRequest, TaskDone
-from hierarchy_nodes.planner.drawing import draw_path
+from hierarchy_nodes.planner.drawing import draw_path, held_prompt
 from hierarchy_nodes.planner.language import Instruction
 from hierarchy_nodes.planner.learned import check_reach, surface
 from hierarchy_nodes.planner.routes import Way
@@ -258,15 +258,10 @@ def _at_area(points: Sequence[PathPoint], reply: Reply, picks: bool) -> int:
 
 
 def _in_hand(request: PlanRequest) -> Prompt | None:
-    """The held thing, where the tool is; None if that is out of view."""
-    frame, previous = request.frame, request.previous
-    pixel, depth = project(request.robot.tool.position, frame.intrinsics, frame.camera_pose)
-    x, y = pixel[0]
-    if depth[0] <= 0 or not (0 <= x <= 1 and 0 <= y <= 1):
-        return None
-    prompts = previous.prompts if previous is not None else ()
+    """The held thing, by the name it had before."""
+    prompts = request.previous.prompts if request.previous is not None else ()
     label = next((p.label for p in prompts if p.role == Role.TARGET), "held thing")
-    return Prompt(Role.TARGET, label, float(x), float(y))
+    return held_prompt(request, label)
 
 
 # -- things that are touched ------------------------------------------------------------------
