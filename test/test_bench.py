@@ -10,12 +10,18 @@ import numpy as np
 import pytest
 
 from hardware.base import JointCommand
+from hardware.cell.cell import Cell
+from hardware.cell.tasks import sample
 from hierarchy_nodes.arm.kinematics import Kinematics
-from hierarchy_nodes.bench import analysis, probe, results
+from hierarchy_nodes.bench import analysis, planner_server, probe, results
 from hierarchy_nodes.bench.motion import CENTER, RADIUS, SPEED, circle_chunk, tool_speeds
 from hierarchy_nodes.bench.probe import COMMAND, ROW, STATE, STOP, Log, ProbeArm, read_log
 from hierarchy_nodes.bench.results import Target, measurement
-from hierarchy_nodes.types import Pose, RobotState
+from hierarchy_nodes.errors import HierarchyError
+from hierarchy_nodes.geometry import project
+from hierarchy_nodes.parameters import make
+from hierarchy_nodes.planner.base import PLANNERS, PlanRequest
+from hierarchy_nodes.types import Pose, RobotState, Role
 
 
 def rows(events: list[tuple[float, int, float]]) -> Log:
@@ -173,3 +179,25 @@ def test_chunks_of_the_diffusion_policy():
     rows = {row.name: row for row in found}
     assert all(row.n == 3 and row.p50 > 0 for row in rows.values())
     assert rows["policy: chunk, full, 100 steps"].p50 > rows["policy: one denoising step"].p50
+
+
+def test_the_scripted_server_is_asked_ended_and_started_again():
+    scene, task = sample("place", 3)
+    cell = Cell(scene)
+    frame, robot = cell.capture(), Kinematics().robot_state(cell.arm_state())
+    cell.close()
+    request = PlanRequest(task.instruction, frame, robot)
+    with planner_server.PlanServer() as server:
+        values = {"url": server.url, "model": "scripted", "retries": 0, "timeout": 5.0}
+        backend = make(PLANNERS, "openai", values)
+        server.answer = planner_server.plan_of(3)
+        prompt = backend.plan(request).prompts[0]
+        place = np.array([*scene.object(task.target).position, 0.02])
+        pixel = project(place, frame.intrinsics, frame.camera_pose)[0][0]
+        assert prompt.role == Role.TARGET
+        assert abs(np.array([prompt.x, prompt.y]) - pixel).max() < 0.05
+        server.end()
+        with pytest.raises(HierarchyError):
+            backend.plan(request)
+        server.start()
+        assert backend.plan(request).path

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Collection
 from pathlib import Path
 
-from hierarchy_nodes.bench import arm_loop, chunks, tracking, transport
+from hierarchy_nodes.bench import arm_loop, chunks, planner_server, tracking, transport
 from hierarchy_nodes.bench.arm_loop import Progress
 from hierarchy_nodes.bench.results import Measurement
 from hierarchy_nodes.demo.client import StackClient
@@ -19,6 +19,7 @@ NAMES = {
     "transport": "images between two processes",
     "correction": "typed correction -> first changed command at the arm's driver",
     "tracking": "path errors along a line and a right angle",
+    "planner": "the controller's rate while the planner's server is slow or dead",
     "policy": "the diffusion policy's time for a chunk",
 }
 READY_TIMEOUT = 90.0
@@ -42,6 +43,10 @@ def run(names: Collection[str], count: int, seconds: float, told: Progress) -> l
     if "transport" in names:
         told("transport", 0, 1)
         found["transport"] = transport.measure(count)
+    if "planner" in names:
+        told("start", 0, 1)
+        with tempfile.TemporaryDirectory(prefix="hierarchy-bench-") as place:
+            found["planner"] = planner_server.measure(Path(place), count, told)
     if not {"stop", "loop", "chunk", "correction"}.isdisjoint(names):
         found |= _on_stack(names, count, seconds, told)
     return [row for name in NAMES for row in found.get(name, [])]
