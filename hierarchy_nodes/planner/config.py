@@ -13,6 +13,9 @@ class PlannerConfig:
     """How tasks are run."""
 
     backend: str = plugin("classical", "hierarchy_nodes.planner.base:PLANNERS", "Planner backend")
+    fallback: str = param(
+        "", "Planner backend that plans where the other one breaks down or its plan is refused"
+    )
     time_limit: float = param(
         120.0, "A task is given up after so long", unit="s", low=1.0, high=3600.0
     )

@@ -14,9 +14,12 @@ from std_msgs.msg import String
 
 from hierarchy_nodes import conversions, qos
 from hierarchy_nodes.node_base import HierarchyNode, run
+from hierarchy_nodes.parameters import make
 from hierarchy_nodes.planner.action_server import TaskServer
+from hierarchy_nodes.planner.base import PLANNERS, PlannerBackend
 from hierarchy_nodes.planner.config import PlannerConfig
 from hierarchy_nodes.planner.executive import Executive
+from hierarchy_nodes.planner.fallback import WithFallback
 from hierarchy_nodes.planner.task import Job, Outcome, Phase, PlanJob, empty_plan
 from hierarchy_nodes.subscribers import FrameSubscriber, RobotSubscriber
 from hierarchy_nodes.types import Observation, Plan, RgbdFrame
@@ -28,7 +31,10 @@ class PlannerNode(HierarchyNode):
 
     def __init__(self) -> None:
         super().__init__("planner", PlannerConfig)
-        self._backend = self.make_plugin("backend")
+        self._backend: PlannerBackend = self.make_plugin("backend")
+        if self.config.fallback:
+            second = make(PLANNERS, self.config.fallback)
+            self._backend = WithFallback(self._backend, second, self.config.fallback)
         self._core = Executive(self._backend, self.config, self)
         self._results: deque[Callable[[], None]] = deque()
         self._worker = LatestWorker(self._work, self._failed, "planner")
