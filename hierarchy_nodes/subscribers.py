@@ -17,10 +17,17 @@ class FrameSubscriber:
 
     The images of one frame carry the same stamp (the camera node sees to it); one whose partner
     was lost is dropped when a newer pair is complete.
+
+    Args:
+        camera: Prefix of the topics.
     """
 
     def __init__(
-        self, node: Node, callback: Callable[[RgbdFrame], None], reliable: bool = False
+        self,
+        node: Node,
+        callback: Callable[[RgbdFrame], None],
+        reliable: bool = False,
+        camera: str = "camera",
     ) -> None:
         self._callback = callback
         self._info: CameraInfo | None = None
@@ -28,13 +35,11 @@ class FrameSubscriber:
         self._color: Image | None = None
         self._depth: Image | None = None
         profile = qos.image(reliable)
-        topic = "camera/aligned_depth_to_color/image_raw"
-        node.create_subscription(Image, "camera/color/image_raw", self._on_color, profile)
-        node.create_subscription(Image, topic, self._on_depth, profile)
-        node.create_subscription(CameraInfo, "camera/color/camera_info", self._on_info, qos.SENSOR)
-        node.create_subscription(
-            PoseStamped, "camera/color/camera_pose", self._on_pose, qos.LATCHED
-        )
+        color, depth = f"{camera}/color", f"{camera}/aligned_depth_to_color"
+        node.create_subscription(Image, f"{color}/image_raw", self._on_color, profile)
+        node.create_subscription(Image, f"{depth}/image_raw", self._on_depth, profile)
+        node.create_subscription(CameraInfo, f"{color}/camera_info", self._on_info, qos.SENSOR)
+        node.create_subscription(PoseStamped, f"{color}/camera_pose", self._on_pose, qos.LATCHED)
 
     def _on_info(self, message: CameraInfo) -> None:
         self._info = message

@@ -43,6 +43,18 @@ def test_publishes_whole_frames(graph):
     assert status[-1][1].state == "busy"
 
 
+def test_a_second_camera_has_topics_and_a_name_of_its_own(graph):
+    status = graph.listen("status", StackStatus, qos.STATUS)
+    first, second = [], []
+    FrameSubscriber(graph.node, first.append)
+    FrameSubscriber(graph.node, second.append, camera="side_camera")
+    named = ("--ros-args", "-r", "__node:=side_camera")
+    graph.start("side_camera", NODE, *named, "-p", "driver:=mock", "-p", "topics:=side_camera")
+    graph.wait_for(lambda: len(second) >= 3 and status, 30)
+    assert {s.node for _, s in status} == {"side_camera"}
+    assert not first
+
+
 def test_camera_that_stops_is_reported_and_recovers(graph):
     color = graph.listen("camera/color/image_raw", Image, qos.image(False))
     status = graph.listen("status", StackStatus, qos.STATUS)

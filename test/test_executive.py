@@ -1,5 +1,7 @@
 """The task's state machine: steps, checks, attempts and failures."""
 
+from dataclasses import replace
+
 from task_world import World
 
 from hierarchy_nodes.errors import ErrorCode, PlanningError
@@ -228,3 +230,23 @@ def test_empty_instruction():
     world.start("  ")
     assert world.outcome.code == ErrorCode.INSTRUCTION_EMPTY
     assert world.core.task is None
+
+
+def test_the_second_cameras_image_of_the_same_moment_goes_along():
+    world = World()
+    world.start()
+    world.run(1)
+    assert world.jobs[-1].request.second is None
+    world.core.cancel(world.now)
+    world.start()
+    old = world.frame()
+    world.now += 2.0
+    world.core.see_second(old)
+    world.run(1)
+    assert world.jobs[-1].request.second is None
+    world.core.cancel(world.now)
+    world.start()
+    world.core.see_second(replace(world.frame(), stamp=world.now + 0.2))
+    world.run(1)
+    asked = world.jobs[-1].request
+    assert abs(asked.second.stamp - asked.frame.stamp) < 0.3

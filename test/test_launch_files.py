@@ -43,9 +43,21 @@ def test_arguments_reach_parameters_after_the_file():
     arm = spec(launch, "arm")
     assert arm.parameters[0] == share_folder() / "config" / "params.yaml"
     assert settings(arm) == {"driver": "my_arm.driver:Arm", "mujoco.cell": "7"}
-    assert settings(spec(launch, "planner")) == {"backend": "other.module:Planner"}
+    planner = settings(spec(launch, "planner"))
+    assert planner == {"backend": "other.module:Planner", "second_camera": ""}
     # Only the camera is simulated, and the cell's name stays text.
     assert "--name 7" in " ".join(spec(launch, "7").command)
+
+
+def test_a_second_camera_has_its_own_name_and_topics():
+    (camera,) = load(find_file("second_camera"), {"cell": "c", "namespace": "r"}).processes
+    assert camera.name == "r/side_camera"
+    assert settings(camera) == {
+        "driver": "mujoco",
+        "topics": "side_camera",
+        "mujoco.cell": "c",
+        "mujoco.camera": "side",
+    }
 
 
 def test_two_robots_share_nothing():

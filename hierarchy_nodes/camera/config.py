@@ -12,6 +12,7 @@ class CameraConfig:
     """Which camera, and when it counts as gone."""
 
     driver: str = plugin("mujoco", "hardware.base:CAMERAS", "Camera driver")
+    topics: str = param("camera", "Prefix of the topics; another one makes a second camera")
     reliable_images: bool = param(False, "Publish images with reliable delivery")
     base_frame: str = param("base_link", "Frame in which the camera's pose is given")
     max_age: float = param(

@@ -28,12 +28,14 @@ class CameraNode(HierarchyNode):
     def __init__(self) -> None:
         super().__init__("camera", CameraConfig)
         config = self.config
+        # A second camera has a name of its own, given by the launch file.
+        self._status.node = self.get_name()
         images = qos.image(config.reliable_images)
-        depth_topic = "camera/aligned_depth_to_color/image_raw"
-        self._color = self.create_publisher(Image, "camera/color/image_raw", images)
-        self._depth = self.create_publisher(Image, depth_topic, images)
-        self._info = self.create_publisher(CameraInfo, "camera/color/camera_info", qos.SENSOR)
-        self._pose = self.create_publisher(PoseStamped, "camera/color/camera_pose", qos.LATCHED)
+        color, depth = f"{config.topics}/color", f"{config.topics}/aligned_depth_to_color"
+        self._color = self.create_publisher(Image, f"{color}/image_raw", images)
+        self._depth = self.create_publisher(Image, f"{depth}/image_raw", images)
+        self._info = self.create_publisher(CameraInfo, f"{color}/camera_info", qos.SENSOR)
+        self._pose = self.create_publisher(PoseStamped, f"{color}/camera_pose", qos.LATCHED)
         self._published_pose: Pose | None = None
         self._source = CameraSource(
             self.make_plugin("driver"), config.max_age, config.reconnect_period, self.now()

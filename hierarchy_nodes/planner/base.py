@@ -30,6 +30,7 @@ class PlanRequest:
         attempt: 1 for the first plan of a task.
         previous: The plan before this one, if any: what "it" and "the other" refer to.
         holding: The gripper holds what `previous` made it take.
+        second: What a second camera saw at about the same time; most backends look at `frame` only.
     """
 
     instruction: str
@@ -39,6 +40,7 @@ class PlanRequest:
     attempt: int = 1
     previous: Plan | None = None
     holding: bool = False
+    second: RgbdFrame | None = None
 
 
 class TaskDone(HierarchyError):

@@ -59,6 +59,12 @@ class PlannerConfig:
     rest_time: float = param(0.15, "... and if that holds for so long", unit="s", low=0.0, high=5.0)
     feedback_rate_hz: float = param(5.0, "Action feedback", unit="Hz", low=0.5, high=50.0)
     motion_rate_hz: float = param(10.0, "Language motion", unit="Hz", low=0.5, high=50.0)
+    second_camera: str = param(
+        "", "Plan with a second camera, too: the prefix of its topics, such as side_camera"
+    )
+    second_age: float = param(
+        0.3, "Images of two cameras belong together if taken within", unit="s", low=0.01, high=5.0
+    )
     reliable_images: bool = param(False, "Subscribe to images as reliable")
 
     def __post_init__(self) -> None:

@@ -66,6 +66,7 @@ class Executive:
         self._backend, self._config, self._port = backend, config, port
         self._lifelines = Lifelines(config, needed)
         self._frame: RgbdFrame | None = None
+        self._second: RgbdFrame | None = None
         self._robot: RobotState | None = None
         self._resting_since: float | None = None
         self._stopped = ""
@@ -133,6 +134,10 @@ class Executive:
         """The newest camera frame."""
         self._frame = frame
         self._lifelines.see(now)
+
+    def see_second(self, frame: RgbdFrame) -> None:
+        """The newest frame of a second camera."""
+        self._second = frame
 
     def feel(self, robot: RobotState) -> None:
         """The newest robot state."""
@@ -286,8 +291,15 @@ class Executive:
             attempt=max(task.attempt, 1),
             previous=previous,
             holding=held,
+            second=self._beside(frame, resting),
         )
         self._port.ask(PlanJob(task.ticket, request))
+
+    def _beside(self, frame: RgbdFrame, resting: float) -> RgbdFrame | None:
+        """What the second camera saw at that moment, if the arm was at rest then, too."""
+        second = self._second
+        same = second is not None and abs(second.stamp - frame.stamp) < self._config.second_age
+        return second if same and second is not None and second.stamp >= resting else None
 
     # -- transitions --------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from hierarchy_nodes.planner.config import PlannerConfig
 from hierarchy_nodes.planner.executive import Executive
 from hierarchy_nodes.planner.fallback import WithFallback
 from hierarchy_nodes.planner.task import Job, Outcome, Phase, PlanJob, empty_plan
+from hierarchy_nodes.planner.two_views import TwoViews
 from hierarchy_nodes.subscribers import FrameSubscriber, RobotSubscriber
 from hierarchy_nodes.types import Observation, Plan, RgbdFrame
 from hierarchy_nodes.worker import LatestWorker
@@ -35,6 +36,8 @@ class PlannerNode(HierarchyNode):
         if self.config.fallback:
             second = make(PLANNERS, self.config.fallback)
             self._backend = WithFallback(self._backend, second, self.config.fallback)
+        if self.config.second_camera:
+            self._backend = TwoViews(self._backend)
         self._core = Executive(self._backend, self.config, self)
         self._results: deque[Callable[[], None]] = deque()
         self._worker = LatestWorker(self._work, self._failed, "planner")
@@ -52,7 +55,10 @@ class PlannerNode(HierarchyNode):
         self.create_subscription(msg.StopState, "stop_state", self._on_stop, qos.LATCHED)
         self.create_subscription(msg.Correction, "correction", self._on_correction, qos.EVENT)
         self.create_subscription(msg.Segments, "segments", self._on_segments, qos.SENSOR)
-        FrameSubscriber(self, self._on_frame, self.config.reliable_images)
+        reliable = self.config.reliable_images
+        FrameSubscriber(self, self._on_frame, reliable)
+        if self.config.second_camera:
+            FrameSubscriber(self, self._core.see_second, reliable, self.config.second_camera)
         self._robot = RobotSubscriber(self, self._core.feel)
         self._server = TaskServer(self, self._on_goal, self._on_cancel)
         self.create_timer(0.05, self._tick)
