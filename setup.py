@@ -11,6 +11,8 @@ NODES = [
     "segmenter",
     "controller",
     "correction",
+    "microphone",
+    "speech",
     "recorder",
     "console",
 ]

@@ -179,6 +179,7 @@ MICROPHONES = Registry(
     "microphone driver",
     "hardware.base:MicrophoneDriver",
     {
+        "sounddevice": "hardware.microphones.sounddevice:SounddeviceMicrophone",
         "wav": "hardware.microphones.wav:WavMicrophone",
         "mock": "hardware.microphones.mock:MockMicrophone",
     },

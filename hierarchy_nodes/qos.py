@@ -16,6 +16,8 @@ SENSOR = _profile(5, reliable=False)
 COMMAND = _profile(1, reliable=True)
 LATCHED = _profile(1, reliable=True, latched=True)
 EVENT = _profile(10, reliable=True)
+# Sound: no block may be lost, and a listener may be late by a second or two.
+AUDIO = _profile(100, reliable=True)
 # The newest value of each of the stack's nodes: one writer a node, so a reader keeps several.
 STATUS = _profile(20, reliable=True, latched=True)
 

