@@ -22,20 +22,21 @@ INSTALL = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from hierarchy_nodes.learning.policies import TRAINED
 
-    parser.add_argument("part", choices=("controller", "planner"), help="what to train")
+    parser.add_argument("part", choices=("controller", "planner", "stop"), help="what to train")
     parser.add_argument(
         "--data",
         type=Path,
-        required=True,
         metavar="DIR",
-        help="from 'hierarchy collect'; for the planner with --images",
+        help="from 'hierarchy collect'; for the planner with --images; 'stop' makes its own",
     )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="weights, metrics, checkpoint"
     )
-    parser.add_argument("--steps", type=int, default=None, help="default 20000, planner 30000")
     parser.add_argument(
-        "--batch", type=int, default=None, help="in each process; default 128, planner 12 images"
+        "--steps", type=int, default=None, help="default 20000, planner 30000, stop 6000"
+    )
+    parser.add_argument(
+        "--batch", type=int, default=None, help="in each process; default 128, planner 12, stop 48"
     )
     parser.add_argument("--seed", type=int, default=0, help="default 0")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
@@ -46,7 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="flat: the same network and data, but it never sees path, masks or corrections",
     )
     parser.add_argument(
-        "--rate", type=float, default=None, help="learning rate; default 5e-4, planner 1e-3"
+        "--rate",
+        type=float,
+        default=None,
+        help="learning rate; default 5e-4, planner 1e-3, stop 2e-3",
     )
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default auto"
@@ -61,7 +65,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     require_torch()
     a = arguments
-    weights = _planner(a) if a.part == "planner" else _controller(a)
+    if (a.data is None) != (a.part == "stop"):
+        need = "makes its own clips" if a.part == "stop" else "needs a folder of data"
+        raise ConfigError(f"--data: training '{a.part}' {need}.")
+    weights = {"controller": _controller, "planner": _planner, "stop": _stop}[a.part](a)
     if os.environ.get("RANK", "0") == "0":
         print(f"written: {weights} ({weights.stat().st_size / 1e6:.1f} MB)")
     return 0
@@ -93,6 +100,13 @@ def _planner(a: argparse.Namespace) -> Path:
         progress=not a.quiet and sys.stderr.isatty(),
         facts={"folder": a.data.name},
     )
+
+
+def _stop(a: argparse.Namespace) -> Path:
+    from hierarchy_nodes.learning.stop.training import StopOptions, train
+
+    options = with_values(_run_options(StopOptions(), a), _more(a))
+    return train(a.out, options, resume=a.resume, progress=not a.quiet and sys.stderr.isatty())
 
 
 def _run_options(options: Any, a: argparse.Namespace) -> Any:

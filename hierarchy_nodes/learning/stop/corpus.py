@@ -1,0 +1,62 @@
+"""What is said in training: "stop", what people say around it, and what only sounds like it."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+# The word alone, as people say it.
+STOPS = ("stop", "stop!", "Stop.", "stop", "stop?", "STOP!")
+# What comes before or after it, spoken apart and put beside it with or without a pause.
+BEFORE = (
+    "robot",
+    "no",
+    "hey",
+    "please",
+    "okay",
+    "wait",
+    "no no",
+    "now",
+    "and",
+    "just",
+    "arm",
+    "oh no",
+)
+AFTER = (
+    "it", "now", "please", "there", "moving", "the arm", "no", "the other one", "that", "robot",
+    "a bit higher", "left a bit", "wait", "right there", "immediately", "stay there",
+)  # fmt: skip
+# Near to it in sound.
+NEAR = (
+    "top", "shop", "stock", "step", "stub", "stuff", "star", "start", "stack", "drop", "crop",
+    "swap", "sob", "stomp", "stoop", "spot", "pot", "hop", "chop", "prop", "flop", "strap", "stamp",
+    "staff", "stalk", "stork", "stark", "stuck", "stump", "store", "stove", "stone", "stable",
+    "stay", "stand", "steady", "still", "study", "style", "on top", "the top", "at the top",
+    "a shop", "set up", "sit up", "step up", "start up", "stand up", "the spot", "top shelf",
+    "desktop", "laptop", "rooftop", "workshop", "tabletop", "soap", "scope", "slope", "stoat",
+    "stats", "mop", "cop", "pop", "sock", "stocked", "storm", "starboard", "stopover", "stopwatch",
+    "nonstop", "stopper", "step by step", "stack it", "drop it", "top it", "swap it",
+    "last op", "best option", "opt", "adopt", "octopus", "stopgap", "shopping", "toppings", "copy",
+)  # fmt: skip
+# Corrections without a stop in them.
+COMMANDS = (
+    "left a bit", "a bit to the right", "two centimetres higher", "move forward", "go back",
+    "up", "down", "lower", "higher", "faster", "slower", "much slower", "pause", "go on", "resume",
+    "close the gripper", "open the gripper", "no, the blue one", "the other cup", "undo that",
+    "put it in the bowl", "put it back", "push the block", "turn left", "turn it a little",
+    "one inch left", "five millimetres down", "not that one", "the red block", "on the plate",
+    "yes", "good", "that is fine", "carry on", "again", "a bit more", "further", "not so far",
+    "put the green block in the yellow bowl", "open the drawer", "press the button",
+)  # fmt: skip
+_STOP = re.compile(r"\bstop", re.IGNORECASE)
+
+
+@lru_cache(maxsize=1)
+def talk() -> tuple[str, ...]:
+    """A few thousand other sentences: those of Python's own reference, which are always at hand."""
+    from pydoc_data.topics import topics
+
+    text = re.sub(r"[\"'*`|_\\]", " ", " ".join(topics.values()))
+    found = re.findall(r"[A-Z][a-zA-Z ,\n-]{20,160}\.", text)
+    kept = (re.sub(r"\s+", " ", sentence).strip() for sentence in found)
+    return tuple(dict.fromkeys(s for s in kept if s.count(" ") >= 4 and not _STOP.search(s)))

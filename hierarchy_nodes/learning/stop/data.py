@@ -1,0 +1,198 @@
+"""Clips of synthetic voices, and the mixtures of them that the spotter learns from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from hierarchy_nodes.errors import ConfigError
+from hierarchy_nodes.files import whole
+from hierarchy_nodes.learning.stop import corpus
+from hierarchy_nodes.learning.stop.mixing import NOISES, loud, noise, room
+from hierarchy_nodes.learning.stop.voices import measured, trained
+from hierarchy_nodes.parameters import param
+from hierarchy_nodes.speech.audio import RATE, Samples
+from hierarchy_nodes.speech.spotter.features import FRAME, HOP, log_mel
+
+STOP, AROUND, NEAR, COMMAND, TALK = range(5)
+KINDS = ("stop", "around", "near", "command", "talk")
+LENGTH = 2.2  # seconds of a mixture
+# After the end of the word, it is to be told between these times; before, it may be: seconds.
+_FROM, _TO = 0.05, 0.20
+_UNTIL = 0.40
+
+
+@dataclass(frozen=True)
+class Clips:
+    """What was said: samples one after the other, where each clip begins, and its kind."""
+
+    samples: NDArray[np.int16]
+    starts: NDArray[np.int64]
+    kinds: NDArray[np.uint8]
+
+    def of(self, kind: int) -> list[Samples]:
+        """All clips of a kind, ``(N,)`` float32."""
+        bounds = [*self.starts, len(self.samples)]
+        return [
+            (self.samples[bounds[i] : bounds[i + 1]] / 32768).astype(np.float32)
+            for i in np.flatnonzero(self.kinds == kind)
+        ]
+
+
+@dataclass(frozen=True)
+class ClipOptions:
+    """How many clips of each kind are spoken."""
+
+    stops: int = param(3000, "Of the word alone", low=10, high=1_000_000)
+    around: int = param(1500, "Of what is said beside it", low=10, high=1_000_000)
+    near: int = param(3000, "Of what only sounds like it", low=10, high=1_000_000)
+    commands: int = param(1500, "Of other corrections", low=10, high=1_000_000)
+    talk: int = param(1500, "Of other talk", low=10, high=1_000_000)
+
+
+def speak(path: Path, options: ClipOptions, seed: int, who: str, progress: bool) -> Clips:
+    """Have all clips spoken, in all processes there are, and keep them in `path`.
+
+    Args:
+        who: ``trained`` or ``measured``: which voices.
+    """
+    if path.exists():
+        return load(path)
+    texts = (
+        corpus.STOPS,
+        (*corpus.BEFORE, *corpus.AFTER),
+        corpus.NEAR,
+        corpus.COMMANDS,
+        corpus.talk(),
+    )
+    counts = (options.stops, options.around, options.near, options.commands, options.talk)
+    jobs = [
+        (who, kind, texts[kind][i % len(texts[kind])], seed + 1000 * kind + 7919 * i)
+        for kind, count in enumerate(counts)
+        for i in range(count)
+    ]
+    with get_context("spawn").Pool() as pool:
+        said = list(
+            tqdm(
+                pool.imap(_spoken, jobs, chunksize=16),
+                total=len(jobs),
+                unit="clip",
+                disable=not progress,
+            )
+        )
+    lengths = np.array([len(clip) for clip in said])
+    clips = Clips(
+        np.concatenate(said),
+        np.concatenate([[0], lengths.cumsum()[:-1]]).astype(np.int64),
+        np.array([kind for _, kind, _, _ in jobs], np.uint8),
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole(path) as draft, draft.open("wb") as file:
+        np.savez(file, samples=clips.samples, starts=clips.starts, kinds=clips.kinds)
+    return clips
+
+
+def load(path: Path) -> Clips:
+    """Clips as :func:`speak` kept them. Raises ConfigError."""
+    try:
+        with np.load(path) as file:
+            return Clips(file["samples"], file["starts"], file["kinds"])
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(
+            f"{path}: no clips: {error}. Remove it to have them spoken anew."
+        ) from error
+
+
+def _spoken(job: tuple[str, int, str, int]) -> NDArray[np.int16]:
+    who, _, text, seed = job
+    rng = np.random.default_rng(seed)
+    speakers = trained() if who == "trained" else measured()
+    samples = speakers[int(rng.integers(len(speakers)))].speak(text, rng)
+    peak = float(np.abs(samples).max()) if len(samples) else 1.0
+    return (samples / max(peak, 1e-3) * 26000).astype(np.int16)
+
+
+class Mixer:
+    """Draws mixtures: ``(T, BANDS)`` frames, ``(T,)`` targets, and ``(T,)`` which of them count."""
+
+    def __init__(self, clips: Clips) -> None:
+        self._clips = [clips.of(kind) for kind in range(len(KINDS))]
+
+    def draw(
+        self, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """One mixture, with a stop in it in half of the cases."""
+        count = round(LENGTH * RATE)
+        line = np.zeros(count, np.float32)
+        end = None
+        if rng.random() < 0.5:
+            end = self._say_stop(line, rng)
+        else:
+            self._say_others(line, rng)
+        sound = room(line, rng) if rng.random() < 0.7 else line
+        return (log_mel(self._heard(sound, rng)), *targets(count, end))
+
+    def _say_stop(self, line: Samples, rng: np.random.Generator) -> int:
+        """Somewhere, often with other words close to it; returns where the word ends."""
+        stop = self._any(STOP, rng)
+        latest = len(line) - len(stop) - round(0.25 * RATE)
+        start = int(rng.integers(round(0.2 * RATE), max(latest, round(0.2 * RATE) + 1)))
+        stop = stop[: len(line) - start]
+        line[start : start + len(stop)] += stop
+        if rng.random() < 0.5:
+            before = self._any(
+                rng.choice([AROUND, NEAR, COMMAND, TALK], p=[0.5, 0.1, 0.2, 0.2]), rng
+            )
+            gap = int(rng.uniform(0.02, 0.5) * RATE)
+            place = start - gap
+            piece = before[-place:] if place > 0 else before[:0]
+            line[place - len(piece) : place] += piece
+        if rng.random() < 0.4:
+            after = self._any(AROUND, rng)
+            place = start + len(stop) + int(rng.uniform(0.06, 0.6) * RATE)
+            piece = after[: max(0, len(line) - place)]
+            line[place : place + len(piece)] += piece
+        return start + len(stop)
+
+    def _say_others(self, line: Samples, rng: np.random.Generator) -> None:
+        at = -int(rng.uniform(0, 1.0) * RATE)
+        while at < len(line) and rng.random() < 0.93:
+            kind = rng.choice([AROUND, NEAR, COMMAND, TALK], p=[0.1, 0.45, 0.2, 0.25])
+            clip = self._any(kind, rng)
+            begin = max(at, 0)
+            piece = clip[begin - at : begin - at + len(line) - begin]
+            line[begin : begin + len(piece)] += piece
+            at += len(clip) + int(rng.uniform(0.02, 0.5) * RATE)
+
+    def _heard(self, sound: Samples, rng: np.random.Generator) -> Samples:
+        """With noise, and as loud as a microphone has it."""
+        level = loud(sound) if np.abs(sound).max() > 0 else 0.1
+        kind = NOISES[int(rng.integers(len(NOISES)))]
+        ratio = rng.uniform(3.0, 40.0)
+        other = noise(kind, len(sound), rng, self._clips[TALK])
+        mixed = sound + level * 10 ** (-ratio / 20) * other
+        gain = 10 ** (rng.uniform(-34.0, -6.0) / 20) / level
+        return np.clip(mixed * gain, -1.0, 1.0).astype(np.float32)
+
+    def _any(self, kind: int, rng: np.random.Generator) -> Samples:
+        clips = self._clips[kind]
+        return clips[int(rng.integers(len(clips)))]
+
+
+def targets(count: int, end: int | None) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """``(T,)`` 1 where a stop that ended at sample `end` is to be told; ``(T,)`` what counts."""
+    frames = 1 + (count - FRAME) // HOP
+    wanted, counts = np.zeros(frames, np.float32), np.ones(frames, np.float32)
+    if end is not None:
+        # The time at which each frame has been heard.
+        heard = (np.arange(frames) * HOP + FRAME - end) / RATE
+        wanted[(heard >= _FROM) & (heard <= _TO)] = 1.0
+        # Earlier is welcome if it is sure of it, and later does no harm.
+        counts[(heard > -0.15) & (heard < _FROM)] = 0.0
+        counts[(heard > _TO) & (heard < _UNTIL)] = 0.0
+    return wanted, counts

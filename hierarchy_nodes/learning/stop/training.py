@@ -1,0 +1,161 @@
+"""``hierarchy train stop``: the network that hears "stop"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hierarchy_nodes.files import whole, write_json
+from hierarchy_nodes.learning.plot import Curve
+from hierarchy_nodes.learning.stop.data import ClipOptions, Clips, Mixer, speak
+from hierarchy_nodes.learning.trainer import BaseTrainer, RunOptions, processes
+from hierarchy_nodes.parameters import param
+from hierarchy_nodes.speech.spotter.features import BANDS
+from hierarchy_nodes.speech.spotter.network import SpotterConfig, SpotterNetwork
+
+CLIPS = "clips.npz"
+# Steps after which the random numbers of evaluation begin.
+_HELD_OUT = 10**9
+_OPSET = 17
+# So many frames in a row must be above the threshold.
+COUNT = 3
+
+
+@dataclass(frozen=True)
+class StopOptions(RunOptions):
+    """How the spotter is trained."""
+
+    steps: int = param(6000, "Optimiser steps", low=1, high=10_000_000)
+    batch: int = param(48, "Mixtures in a step, in each process", low=1, high=65536)
+    rate: float = param(2e-3, "Highest learning rate", low=1e-7, high=1.0)
+    weight: float = param(4.0, "What a missed frame costs beside a false one", low=0.1, high=100)
+    network: SpotterConfig = field(default_factory=SpotterConfig)
+    clips: ClipOptions = field(default_factory=ClipOptions)
+
+
+class StopTrainer(BaseTrainer):
+    """One process of a training run."""
+
+    WEIGHTS = "stop.onnx"
+    options: StopOptions
+    network: SpotterNetwork
+    average: SpotterNetwork
+
+    def __init__(
+        self,
+        clips: Clips,
+        out: Path,
+        options: StopOptions,
+        device: torch.device,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        super().__init__(out, options, device, rank, world, {"clips": len(clips.starts)})
+        self._mixer = Mixer(clips)
+        self.network, self.average = self._twins(partial(SpotterNetwork, options.network))
+        self.objective = self.network
+        self._prepare()
+
+    def _loss(self, model: nn.Module, random: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        seed = int(torch.randint(2**31, (1,), generator=random, device=random.device))
+        frames, wanted, counts = self._batch(self.options.batch, seed)
+        logits = model(frames)
+        weight = torch.tensor(self.options.weight, device=self.device)
+        each = functional.binary_cross_entropy_with_logits(
+            logits, wanted, reduction="none", pos_weight=weight
+        )
+        return (each * counts).sum() / counts.sum(), {}
+
+    def _batch(self, count: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+        rng = np.random.default_rng(seed)
+        drawn = [self._mixer.draw(rng) for _ in range(count)]
+        frames, wanted, counts = (
+            torch.from_numpy(np.stack(part)).to(self.device) for part in zip(*drawn, strict=True)
+        )
+        first = self.options.network.context - 1
+        return frames, wanted[:, first:], counts[:, first:]
+
+    @torch.no_grad()
+    def evaluate(self) -> dict[str, Any]:
+        """Mixtures that are not trained on: how many stops are heard, and how much else is."""
+        found = self.look(self.options.evaluate_records)
+        threshold = choose(found)
+        heard, false = rates(found, threshold)
+        values = {"heard": heard, "false": false, "threshold": threshold}
+        return {"held_out": {k: round(float(v), 5) for k, v in values.items()}}
+
+    @torch.no_grad()
+    def look(self, count: int) -> list[tuple[bool, float]]:
+        """Of each of `count` mixtures: whether there is a stop in it, and how sure the network is.
+
+        How sure it is is the most that `COUNT` frames in a row are, which count.
+        """
+        found = []
+        for begin in range(0, count, 64):
+            frames, wanted, counts = self._batch(min(64, count - begin), _HELD_OUT + begin)
+            sure = torch.sigmoid(self.average(frames)) * ((counts > 0) | (wanted > 0))
+            least = sure.unfold(1, COUNT, 1).amin(dim=-1).amax(dim=1)
+            found += list(zip((wanted.sum(1) > 0).tolist(), least.tolist(), strict=True))
+        return found
+
+    def identity(self) -> dict[str, Any]:
+        return {"network": asdict(self.options.network), "clips": asdict(self.options.clips)}
+
+    def write(self, training: dict[str, Any]) -> None:
+        path = self.out / self.WEIGHTS
+        threshold = choose(self.look(4 * self.options.evaluate_records))
+        context = self.options.network.context
+        with whole(path) as draft:
+            torch.onnx.export(
+                self.average.cpu(),
+                (torch.zeros(1, context + 3, BANDS),),
+                draft,
+                dynamo=False,
+                input_names=["frames"],
+                output_names=["logits"],
+                dynamic_axes={"frames": {1: "time"}, "logits": {1: "time"}},
+                opset_version=_OPSET,
+            )
+        self.average.to(self.device)
+        facts = {"context": context, "count": COUNT, "threshold": round(threshold, 4)}
+        write_json(path.with_suffix(".json"), facts | {"training": training})
+
+    def curves(self, looks: Sequence[dict[str, Any]]) -> list[Curve]:
+        steps = [n["step"] for n in looks]
+        return [(name, steps, [n["held_out"][name] for n in looks]) for name in ("heard", "false")]
+
+
+def choose(found: list[tuple[bool, float]]) -> float:
+    """The threshold above which nothing but stops is, half-way to certainty; 0.5 at least."""
+    other = max((sure for stop, sure in found if not stop), default=0.0)
+    return float(np.clip((1 + other) / 2 if other > 0.5 else 0.5, 0.5, 0.98))
+
+
+def rates(found: list[tuple[bool, float]], threshold: float) -> tuple[float, float]:
+    """The share of stops that are heard, and of other mixtures in which one is."""
+    stops = [sure >= threshold for stop, sure in found if stop]
+    others = [sure >= threshold for stop, sure in found if not stop]
+    return float(np.mean(stops or [False])), float(np.mean(others or [False]))
+
+
+def train(out: Path, options: StopOptions, resume: bool = False, progress: bool = False) -> Path:
+    """Have clips spoken unless that is done already, and train to the end.
+
+    Returns:
+        The weights file.
+
+    Raises:
+        ConfigError: Options that do not fit, or a checkpoint of another run.
+    """
+    with processes(options.device) as (device, rank, world):
+        clips = speak(out / CLIPS, options.clips, options.seed, "trained", progress and rank == 0)
+        trainer = StopTrainer(clips, out, options, device, rank, world)
+        return trainer.start(resume, progress)

@@ -1,0 +1,98 @@
+"""Hears "stop" while somebody is still speaking: no end of the utterance is waited for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from hierarchy_nodes.environment import share_folder
+from hierarchy_nodes.errors import ConfigError
+from hierarchy_nodes.parameters import param
+from hierarchy_nodes.speech.audio import RATE, Samples, Sound
+from hierarchy_nodes.speech.spotter.features import BANDS, FRAME, HOP, log_mel
+
+# After a stop was heard, the rest of the same word is not another one: seconds.
+_AGAIN = 0.8
+
+
+@dataclass(frozen=True)
+class SpotterOptions:
+    """Which network, and when it is believed."""
+
+    weights: str = param("", "ONNX file; empty: the one that comes with the package")
+    threshold: float = param(
+        0.0, "Probability that counts as heard; 0: as chosen in training", low=0.0, high=1.0
+    )
+
+
+@dataclass(frozen=True)
+class Spotted:
+    """When it was heard (of the newest sample that was needed), and how sure that is."""
+
+    at: float
+    probability: float
+
+
+class StopSpotter:
+    """Feed it a stream; it keeps what it needs of the past.
+
+    Raises:
+        ConfigError: No such file, or no spotter in it.
+    """
+
+    def __init__(self, options: SpotterOptions) -> None:
+        path = Path(options.weights).expanduser() if options.weights else default_path()
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = 1
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+            self._context, self._count = int(facts["context"]), int(facts["count"])
+            self._threshold = options.threshold or float(facts["threshold"])
+            self._session = onnxruntime.InferenceSession(
+                str(path), settings, providers=["CPUExecutionProvider"]
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ConfigError(f"stop spotter: {path} cannot be used: {error}") from error
+        except Exception as error:  # onnxruntime has exceptions of its own for every case
+            raise ConfigError(f"stop spotter: {path} is no network: {error}") from error
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the past: the next piece begins a new stream."""
+        self._rest: Samples = np.zeros(0, np.float32)
+        self._frames = np.full((self._context - 1, BANDS), -1.0, np.float32)
+        self._sure = 0
+        self._heard_at = -float("inf")
+
+    def push(self, sound: Sound) -> list[Spotted]:
+        """What was heard in this piece."""
+        self._rest = np.concatenate([self._rest, sound.samples])
+        fresh = log_mel(self._rest)
+        if not len(fresh):
+            return []
+        # Where the last of the new frames ends.
+        used = (len(fresh) - 1) * HOP + FRAME
+        end = sound.end - (len(self._rest) - used) / RATE
+        self._rest = self._rest[len(fresh) * HOP :]
+        frames = np.concatenate([self._frames, fresh])
+        self._frames = frames[-(self._context - 1) :]
+        (logits,) = self._session.run(None, {"frames": frames[None]})
+        found = []
+        for index, logit in enumerate(logits[0]):
+            probability = float(1 / (1 + np.exp(-logit)))
+            self._sure = self._sure + 1 if probability >= self._threshold else 0
+            at = end - (len(fresh) - 1 - index) * HOP / RATE
+            if self._sure >= self._count and at - self._heard_at > _AGAIN:
+                self._heard_at = at
+                found.append(Spotted(at, probability))
+        return found
+
+
+def default_path() -> Path:
+    """The weights that come with the package."""
+    return share_folder() / "config" / "weights" / "stop.onnx"
