@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -113,7 +114,9 @@ class StopTrainer(BaseTrainer):
         path = self.out / self.WEIGHTS
         threshold = choose(self.look(4 * self.options.evaluate_records))
         context = self.options.network.context
-        with whole(path) as draft:
+        with whole(path) as draft, warnings.catch_warnings():
+            # That there is a newer exporter, which needs one more package.
+            warnings.simplefilter("ignore")
             torch.onnx.export(
                 self.average.cpu(),
                 (torch.zeros(1, context + 3, BANDS),),

@@ -15,8 +15,8 @@ from hierarchy_nodes.parameters import param
 from hierarchy_nodes.speech.audio import RATE, Samples, Sound
 from hierarchy_nodes.speech.spotter.features import BANDS, FRAME, HOP, log_mel
 
-# After a stop was heard, the rest of the same word is not another one: seconds.
-_AGAIN = 0.8
+# After a stop was heard, the rest of the same word is not another one: frames.
+_AGAIN = round(0.8 * RATE / HOP)
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ class StopSpotter:
         """Forget the past: the next piece begins a new stream."""
         self._rest: Samples = np.zeros(0, np.float32)
         self._frames = np.full((self._context - 1, BANDS), -1.0, np.float32)
-        self._sure = 0
-        self._heard_at = -float("inf")
+        # Frames in a row above the threshold, and since the last stop.
+        self._sure, self._since = 0, _AGAIN
 
     def push(self, sound: Sound) -> list[Spotted]:
         """What was heard in this piece."""
@@ -86,9 +86,10 @@ class StopSpotter:
         for index, logit in enumerate(logits[0]):
             probability = float(1 / (1 + np.exp(-logit)))
             self._sure = self._sure + 1 if probability >= self._threshold else 0
-            at = end - (len(fresh) - 1 - index) * HOP / RATE
-            if self._sure >= self._count and at - self._heard_at > _AGAIN:
-                self._heard_at = at
+            self._since += 1
+            if self._sure >= self._count and self._since > _AGAIN:
+                self._since = 0
+                at = end - (len(fresh) - 1 - index) * HOP / RATE
                 found.append(Spotted(at, probability))
         return found
 

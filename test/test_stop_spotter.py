@@ -1,0 +1,144 @@
+"""The stop spotter: what it hears, how it answers piece by piece, and what it is trained on."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from hierarchy_nodes.errors import ConfigError
+from hierarchy_nodes.learning.stop import corpus, mixing, voices
+from hierarchy_nodes.learning.stop.data import ClipOptions, Mixer, speak, targets
+from hierarchy_nodes.learning.stop.training import StopOptions, choose, rates, train
+from hierarchy_nodes.speech.audio import RATE, Sound
+from hierarchy_nodes.speech.spotter.features import BANDS, FRAME, HOP, log_mel
+from hierarchy_nodes.speech.spotter.network import SpotterConfig, SpotterNetwork
+from hierarchy_nodes.speech.spotter.spotter import SpotterOptions, StopSpotter
+
+
+def sine(frequency, seconds=0.5, level=0.5):
+    return (level * np.sin(2 * np.pi * frequency * np.arange(int(seconds * RATE)) / RATE)).astype(
+        "f4"
+    )
+
+
+def test_bands_follow_the_mel_scale_and_the_level():
+    peaks = [int(log_mel(sine(f)).mean(0).argmax()) for f in (200, 500, 1000, 3000, 6000)]
+    assert peaks == sorted(set(peaks))
+    loud, soft = log_mel(sine(1000, level=0.5)).max(), log_mel(sine(1000, level=0.05)).max()
+    # 20 dB of 45 that a unit is.
+    assert loud - soft == pytest.approx(20 / 45, abs=0.01)
+    assert (log_mel(np.zeros(RATE, np.float32)) == -1).all()
+    assert log_mel(np.zeros(FRAME - 1, np.float32)).shape == (0, BANDS)
+    assert log_mel(np.zeros(FRAME + 2 * HOP, np.float32)).shape == (3, BANDS)
+
+
+def test_an_answer_depends_on_the_past_alone():
+    config = SpotterConfig(width=8, blocks=2)
+    torch.manual_seed(0)
+    network = SpotterNetwork(config).eval()
+    frames = torch.randn(1, 60, BANDS)
+    whole = network(frames)
+    assert whole.shape == (1, 60 - config.context + 1)
+    later = frames.clone()
+    later[:, 40:] = 0
+    known = 40 - config.context + 1
+    assert torch.allclose(network(later)[:, :known], whole[:, :known], atol=1e-6)
+    assert not torch.allclose(network(later)[:, known:], whole[:, known:], atol=1e-3)
+
+
+def test_where_a_stop_is_to_be_told():
+    wanted, counts = targets(2 * RATE, RATE)
+    heard = (np.arange(len(wanted)) * HOP + FRAME) / RATE - 1.0
+    assert heard[wanted > 0].min() == pytest.approx(0.05, abs=0.011)
+    assert heard[wanted > 0].max() == pytest.approx(0.20, abs=0.011)
+    assert counts[(heard > -0.1) & (heard < 0.0)].max() == 0
+    assert counts[heard < -0.2].min() == counts[heard > 0.5].min() == 1
+    assert targets(2 * RATE, None)[0].sum() == 0
+
+
+def test_the_threshold_lies_between_stops_and_the_rest():
+    found = [(True, 0.99), (True, 0.7), (False, 0.8), (False, 0.1)]
+    assert choose(found) == pytest.approx(0.9)
+    assert rates(found, 0.9) == (0.5, 0.0)
+    assert choose([(True, 0.9), (False, 0.2)]) == 0.5
+
+
+def test_voices_and_words_that_are_measured_are_not_trained_on():
+    assert not {s.name for s in voices.trained()} & {s.name for s in voices.measured()}
+    assert not any("stop" in text.lower().split() for text in (*corpus.COMMANDS, *corpus.NEAR))
+    assert len(corpus.talk()) > 1000
+
+
+@pytest.mark.parametrize("kind", mixing.NOISES)
+def test_noises_are_of_one_loudness(kind):
+    found = mixing.noise(kind, RATE, np.random.default_rng(0), [sine(300)])
+    assert found.shape == (RATE,)
+    assert np.sqrt(np.mean(found**2)) == pytest.approx(1, abs=1e-3)
+
+
+FEW = ClipOptions(stops=24, around=12, near=12, commands=12, talk=12)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A spotter that has hardly learned anything, and the clips it was made from."""
+    out = tmp_path_factory.mktemp("stop")
+    clips = speak(out / "clips.npz", FEW, 0, "trained", False)
+    options = StopOptions(
+        steps=6, batch=4, clips=FEW, evaluate_records=8, network=SpotterConfig(width=16, blocks=3)
+    )
+    return train(out, options), clips
+
+
+def test_mixtures_are_seeded_and_have_a_stop_in_half_of_them(trained):
+    mixer = Mixer(trained[1])
+    first, again = (mixer.draw(np.random.default_rng(5)) for _ in range(2))
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    rng = np.random.default_rng(0)
+    drawn = [mixer.draw(rng) for _ in range(60)]
+    assert 18 <= sum(wanted.any() for _, wanted, _ in drawn) <= 42
+    for frames, wanted, counts in drawn:
+        assert frames.shape == (len(wanted), BANDS)
+        assert np.isfinite(frames).all()
+        assert wanted.sum() in (0, 15, 16)
+        assert counts[wanted > 0].all()
+
+
+def test_piece_by_piece_it_answers_as_at_once(trained):
+    path, clips = trained
+    sound = np.concatenate([c for kind in range(4) for c in clips.of(kind)[:3]])
+    low = SpotterOptions(str(path), threshold=1e-6)
+    whole = StopSpotter(low).push(Sound(50.0, sound))
+    spotter, pieces, at = StopSpotter(low), [], 0
+    rng = np.random.default_rng(0)
+    while at < len(sound):
+        count = int(rng.integers(1, 900))
+        piece = sound[at : at + count]
+        pieces += spotter.push(Sound(50.0 + at / RATE, piece))
+        at += count
+    assert len(whole) > 3
+    assert [p.at for p in pieces] == pytest.approx([w.at for w in whole], abs=1e-6)
+    assert [p.probability for p in pieces] == pytest.approx(
+        [w.probability for w in whole], abs=1e-4
+    )
+    # Not the same word twice.
+    assert np.diff([w.at for w in whole]).min() > 0.79
+    spotter.reset()
+    assert spotter.push(Sound(0.0, np.zeros(10, np.float32))) == []
+
+
+def test_weights_that_are_none_are_refused(trained, tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere\.onnx cannot be used"):
+        StopSpotter(SpotterOptions(str(tmp_path / "nowhere.onnx")))
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no network")
+    facts = json.loads(trained[0].with_suffix(".json").read_text())
+    broken.with_suffix(".json").write_text(json.dumps(facts))
+    with pytest.raises(ConfigError, match="is no network"):
+        StopSpotter(SpotterOptions(str(broken)))
+    del facts["threshold"]
+    broken.with_suffix(".json").write_text(json.dumps(facts))
+    with pytest.raises(ConfigError, match="threshold"):
+        StopSpotter(SpotterOptions(str(broken)))
