@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+# The engine of transcripts of a stop that the speech node has sent already.
+SPOTTER = "spotter"
+
 # The tool frame: z points out of the gripper, y along the opening of the fingers.
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import uuid
 
@@ -14,11 +15,13 @@ from hierarchy_nodes import conversions, qos
 from hierarchy_nodes.correction.config import CorrectionConfig
 from hierarchy_nodes.correction.session import Session
 from hierarchy_nodes.node_base import HierarchyNode, run
-from hierarchy_nodes.types import CorrectionKind
+from hierarchy_nodes.types import SPOTTER, CorrectionKind
 
 QUEUE_PERIOD = 0.02
 RESET_PERIOD = 0.1
 RESET_TRIES = 30
+# The speech node's own stop and its transcript come within so many seconds, in either order.
+TOGETHER = 1.0
 
 
 class CorrectionNode(HierarchyNode):
@@ -32,6 +35,8 @@ class CorrectionNode(HierarchyNode):
         self._resets_left = 0
         self._asked: Future | None = None
         self._own_stops = 0
+        # When somebody else sent a stop, and until when the speech node may send one.
+        self._foreign_stop_at = self._spoken_stop_until = -math.inf
         self._stop = self.create_publisher(Empty, "stop", qos.EVENT)
         self._corrections = self.create_publisher(msg.Correction, "correction", qos.EVENT)
         self._motions = self.create_publisher(msg.LanguageMotion, "language_motion", qos.EVENT)
@@ -48,6 +53,12 @@ class CorrectionNode(HierarchyNode):
 
     def _on_transcript(self, message: msg.Transcript) -> None:
         stamp = conversions.time_from_msg(message.header.stamp) or self.now()
+        if message.engine == SPOTTER:
+            # It has sent the stop itself, without a way round.
+            if self.now() - self._foreign_stop_at < TOGETHER:
+                self._session.stopped_by_words()
+            else:
+                self._spoken_stop_until = self.now() + TOGETHER
         self._hear(message.text, stamp, float(message.confidence))
 
     def _on_stop_state(self, message: msg.StopState) -> None:
@@ -58,7 +69,10 @@ class CorrectionNode(HierarchyNode):
     def _on_stop(self, _: Empty) -> None:
         if self._own_stops > 0:
             self._own_stops -= 1
+        elif self.now() < self._spoken_stop_until:
+            self._spoken_stop_until = -math.inf
         else:
+            self._foreign_stop_at = self.now()
             self._session.stopped_by_another()
             self._resets_left = 0
 

@@ -58,6 +58,10 @@ class Session:
         """A stop that no words here caused: no words here may lift it."""
         self.stopped, self.stop_is_ours = True, False
 
+    def stopped_by_words(self) -> None:
+        """The stop that somebody else sent was a spoken one: words may lift it."""
+        self.stop_is_ours = self.stop_is_ours or self.stopped
+
     def resets_stop(self, correction: Correction) -> bool:
         """Whether `correction` is to lift the latched stop: only one that words caused."""
         return (
