@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hardware.cell.truth import Truth
 from hierarchy_nodes.learning.disturbance import stamped
 from hierarchy_nodes.learning.variation import random_motion
 from hierarchy_nodes.types import Array, LanguageMotion
@@ -18,6 +19,7 @@ DURATION = 1.0
 DISTANCE = (0.03, 0.08)
 # When it is said, seconds after the plan came; how long the arm may lag behind.
 _WHEN, _LAG = (0.8, 3.5), 0.15
+_FINGERS = {"finger_left", "finger_right"}
 # Where the tool may be asked to go, metres.
 _LOW, _HIGH = np.array([0.28, -0.36, 0.03]), np.array([0.68, 0.36, 0.50])
 
@@ -25,6 +27,9 @@ _LOW, _HIGH = np.array([0.28, -0.36, 0.03]), np.array([0.68, 0.36, 0.50])
 @dataclass
 class Override:
     """A watcher of an :class:`InProcessStack` that speaks once and measures.
+
+    It asks for nothing that cannot be: to go out of the working space, or aside while the hand is
+    closed around a drawer's handle.
 
     Attributes:
         heard: Whether the stack hears it; what it does that way unasked is the least to beat.
@@ -50,7 +55,7 @@ class Override:
             if stack.plan is not None:
                 self._at = stack.time + float(self.rng.uniform(*_WHEN))
             return
-        if stack.time < self._at or stack.plan is None:
+        if stack.time < self._at or stack.plan is None or _held_fast(stack):
             return
         for _ in range(50):
             motion = random_motion(self.rng, DISTANCE, DURATION, plain=True)
@@ -73,3 +78,10 @@ class Override:
             "moved": round(self.farthest, 4),
             "share": round(self.farthest / asked, 3),
         }
+
+
+def _held_fast(stack: InProcessStack) -> bool:
+    """Whether the hand is closed around a drawer's handle, from which it cannot go anywhere."""
+    truth = Truth(stack.cell)
+    drawers = [t.name for t in stack.cell.scene.objects if t.shape == "drawer"]
+    return any(truth.touching(f"{name}_box") >= _FINGERS for name in drawers)

@@ -69,9 +69,6 @@ class DiffusionOptions:
     temperature: float = param(
         1.0, "Size of the noise to start from; less draws likelier chunks", low=0.0, high=2.0
     )
-    emphasis: float = param(
-        1.0, "How much any correction counts; 1: as much as was learned", low=0.0, high=4.0
-    )
     guidance: float = param(
         1.0, "How much louder a shouted correction is than a remark; 0: all alike", low=0, high=4
     )
@@ -199,8 +196,7 @@ class DiffusionController(ControllerBackend):
         remaining = self._extractor.remaining
         guidance = 1.0
         if remaining is not None:
-            louder = self.options.guidance * (remaining.weight - 1.0)
-            guidance = self.options.emphasis + louder
+            guidance = 1.0 + self.options.guidance * (remaining.weight - 1.0)
         view = self.policy.see(features, guidance)
         answer = self._sample(o, now, view, features)
         if not np.isfinite(answer.chunk).all():
