@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hierarchy_nodes.errors import ConfigError
-from hierarchy_nodes.learning.stop import corpus, mixing, voices
+from hierarchy_nodes.learning.stop import corpus, measure, mixing, voices
 from hierarchy_nodes.learning.stop.data import ClipOptions, Mixer, speak, targets
 from hierarchy_nodes.learning.stop.training import StopOptions, choose, rates, train
 from hierarchy_nodes.speech.audio import RATE, Sound
@@ -68,6 +68,9 @@ def test_voices_and_words_that_are_measured_are_not_trained_on():
     assert not {s.name for s in voices.trained()} & {s.name for s in voices.measured()}
     assert not any("stop" in text.lower().split() for text in (*corpus.COMMANDS, *corpus.NEAR))
     assert len(corpus.talk()) > 1000
+    kept, used = (corpus.part(corpus.NEAR, who) for who in ("measured", "trained"))
+    assert sorted(kept + used) == sorted(corpus.NEAR)
+    assert 0.2 < len(kept) / len(corpus.NEAR) < 0.3
 
 
 @pytest.mark.parametrize("kind", mixing.NOISES)
@@ -109,7 +112,7 @@ def test_mixtures_are_seeded_and_have_a_stop_in_half_of_them(trained):
 def test_piece_by_piece_it_answers_as_at_once(trained):
     path, clips = trained
     sound = np.concatenate([c for kind in range(4) for c in clips.of(kind)[:3]])
-    low = SpotterOptions(str(path), threshold=1e-6)
+    low = SpotterOptions(str(path), 1e-6)
     whole = StopSpotter(low).push(Sound(50.0, sound))
     spotter, pieces, at = StopSpotter(low), [], 0
     rng = np.random.default_rng(0)
@@ -127,6 +130,45 @@ def test_piece_by_piece_it_answers_as_at_once(trained):
     assert np.diff([w.at for w in whole]).min() > 0.79
     spotter.reset()
     assert spotter.push(Sound(0.0, np.zeros(10, np.float32))) == []
+
+
+class Marked:
+    """Tells a stop whenever a piece has a sample above 0.9 in it."""
+
+    def reset(self):
+        pass
+
+    def push(self, sound):
+        return [None] if sound.samples.max() > 0.9 else []
+
+
+def test_what_is_told_is_counted_once_as_heard_or_as_false():
+    samples = np.zeros(10 * RATE, np.float32)
+    # In time, twice for one stop, too late, and far from any.
+    for second in (2.1, 4.05, 4.4, 6.9, 8.5):
+        samples[round(second * RATE)] = 1.0
+    said = measure.Said(samples, (2.0, 4.0, 6.0))
+    delays, missed, false = measure.heard(Marked(), said)
+    assert delays == pytest.approx([0.12, 0.06], abs=0.011)
+    assert (missed, false) == (1, 2)
+
+
+def test_streams_that_are_measured_have_the_noise_that_they_say(trained):
+    clips = trained[1]
+    clean = measure.stops(clips, 4, None, "", 7)
+    noisy = measure.stops(clips, 4, 10.0, "motor", 7)
+    assert clean.stops == noisy.stops
+    assert len(clean.stops) == 4
+    for end in clean.stops:
+        last = clean.samples[round((end - 0.05) * RATE) : round(end * RATE)]
+        after = clean.samples[round(end * RATE) : round((end + 0.5) * RATE)]
+        assert np.abs(last).max() > 1e-3
+        assert np.abs(after).max() == 0
+    noise = noisy.samples - clean.samples
+    assert np.sqrt(np.mean(noise**2)) == pytest.approx(0.08 * 10**-0.5, rel=0.1)
+    (minute,) = measure.talk(clips, 1.0, 3)
+    assert len(minute) == 60 * RATE
+    assert [len(m) for m in measure.motors(clips, 2.0, 3)] == [60 * RATE] * 2
 
 
 def test_weights_that_are_none_are_refused(trained, tmp_path):

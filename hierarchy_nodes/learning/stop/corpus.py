@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 # The word alone, as people say it.
@@ -48,6 +49,8 @@ COMMANDS = (
     "yes", "good", "that is fine", "carry on", "again", "a bit more", "further", "not so far",
     "put the green block in the yellow bowl", "open the drawer", "press the button",
 )  # fmt: skip
+# Every so many texts are kept for measuring.
+_KEPT = 4
 _STOP = re.compile(r"\bstop", re.IGNORECASE)
 
 
@@ -60,3 +63,8 @@ def talk() -> tuple[str, ...]:
     found = re.findall(r"[A-Z][a-zA-Z ,\n-]{20,160}\.", text)
     kept = (re.sub(r"\s+", " ", sentence).strip() for sentence in found)
     return tuple(dict.fromkeys(s for s in kept if s.count(" ") >= 4 and not _STOP.search(s)))
+
+
+def part(texts: Sequence[str], who: str) -> tuple[str, ...]:
+    """The texts that are ``trained`` on, or those that are kept to be ``measured``."""
+    return tuple(t for i, t in enumerate(texts) if (i % _KEPT == 0) == (who == "measured"))

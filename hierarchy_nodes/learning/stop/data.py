@@ -59,16 +59,14 @@ def speak(path: Path, options: ClipOptions, seed: int, who: str, progress: bool)
     """Have all clips spoken, in all processes there are, and keep them in `path`.
 
     Args:
-        who: ``trained`` or ``measured``: which voices.
+        who: ``trained`` or ``measured``: which voices and texts.
     """
     if path.exists():
         return load(path)
     texts = (
         corpus.STOPS,
         (*corpus.BEFORE, *corpus.AFTER),
-        corpus.NEAR,
-        corpus.COMMANDS,
-        corpus.talk(),
+        *(corpus.part(t, who) for t in (corpus.NEAR, corpus.COMMANDS, corpus.talk())),
     )
     counts = (options.stops, options.around, options.near, options.commands, options.talk)
     jobs = [

@@ -23,9 +23,11 @@ _AGAIN = round(0.8 * RATE / HOP)
 class SpotterOptions:
     """Which network, and when it is believed."""
 
-    weights: str = param("", "ONNX file; empty: the one that comes with the package")
-    threshold: float = param(
-        0.0, "Probability that counts as heard; 0: as chosen in training", low=0.0, high=1.0
+    stop_weights: str = param(
+        "", "ONNX file of the stop spotter; empty: the one that comes with the package"
+    )
+    stop_threshold: float = param(
+        0.0, "Probability that counts as a stop; 0: as chosen in training", low=0.0, high=1.0
     )
 
 
@@ -45,14 +47,14 @@ class StopSpotter:
     """
 
     def __init__(self, options: SpotterOptions) -> None:
-        path = Path(options.weights).expanduser() if options.weights else default_path()
+        path = Path(options.stop_weights).expanduser() if options.stop_weights else default_path()
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = 1
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
             self._context, self._count = int(facts["context"]), int(facts["count"])
-            self._threshold = options.threshold or float(facts["threshold"])
+            self._threshold = options.stop_threshold or float(facts["threshold"])
             self._session = onnxruntime.InferenceSession(
                 str(path), settings, providers=["CPUExecutionProvider"]
             )

@@ -1,0 +1,36 @@
+"""What the stop spotter misses and takes for a stop: ``python -m benchmarks.speech.stops``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from hierarchy_nodes.files import write_json
+from hierarchy_nodes.learning.stop.data import ClipOptions, speak
+from hierarchy_nodes.learning.stop.measure import measure
+from hierarchy_nodes.speech.spotter.spotter import SpotterOptions, StopSpotter
+
+# Far from every seed of training.
+SEED = 1_000_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--weights", default="", help="ONNX file; default: the packaged one")
+    parser.add_argument("--threshold", type=float, default=0.0, help="default: as trained")
+    parser.add_argument("--count", type=int, default=600, help="stops in each surrounding")
+    parser.add_argument("--minutes", type=float, default=60.0, help="of talk, and of motors")
+    parser.add_argument("--out", type=Path, default=Path("runs/stop_measured"))
+    a = parser.parse_args()
+    options = ClipOptions(stops=a.count, around=400, near=600, commands=300, talk=600)
+    clips = speak(a.out / "clips.npz", options, SEED, "measured", sys.stderr.isatty())
+    spotter = StopSpotter(SpotterOptions(a.weights, a.threshold))
+    found = measure(spotter, clips, a.count, a.minutes, SEED, lambda what: print(f"{what} ..."))
+    write_json(a.out / "stops.json", found)
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
