@@ -179,6 +179,38 @@ def test_the_command_ends_in_good_order(sleepers, number):
     assert not any(running(pid) for pid in pids.values())
 
 
+def test_a_signal_at_any_moment_ends_it():
+    """Also while the waiting thread holds whatever it waits with."""
+    code = """
+        import os, signal, sys
+        from hierarchy_nodes.cli.launch import supervise
+
+        class Launcher:
+            def start(self): return []
+            def alive(self): return True
+            def poll(self): return []
+            def shutdown(self, stop_first): return {}
+
+        seen = set()
+
+        def interrupt(frame, event, argument):
+            # At the beginning of every function that is called from here on.
+            if event == "call" and frame.f_code not in seen:
+                seen.add(frame.f_code)
+                os.kill(os.getpid(), signal.SIGINT)
+
+        poll = Launcher.poll
+        def first(self):
+            Launcher.poll = poll
+            sys.setprofile(interrupt)
+            return []
+        Launcher.poll = first
+        sys.exit(supervise(Launcher(), []))
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], timeout=PATIENCE)
+    assert done.returncode == 0
+
+
 def test_no_orphans_when_the_command_is_killed(sleepers):
     process = launch(sleepers)
     pids = read_pids(process, 2)

@@ -59,8 +59,8 @@ class CellServer:
                 f"rate {options.rate} Hz in [0.1, 120]."
             )
         self.options = options
-        self._running = threading.Event()
-        self._running.set()
+        # No Event: a signal handler must not wait for its lock.
+        self._running = True
         self._lock = threading.Lock()
         self._blind_until = 0.0
         self._lock_file = _claim(options.name)
@@ -95,7 +95,7 @@ class CellServer:
 
     def stop(self) -> None:
         """Make :meth:`run` return; may be called from a signal handler."""
-        self._running.clear()
+        self._running = False
 
     # -- time and the arm -----------------------------------------------------------------------
 
@@ -105,7 +105,7 @@ class CellServer:
             thread.start()
         due = time.monotonic()
         owed = 0.0
-        while self._running.is_set():
+        while self._running:
             due += TICK
             self._wait(due)
             now = time.monotonic()
@@ -163,7 +163,7 @@ class CellServer:
         seen: Cell | None = None
         period = 1 / self.options.rate
         due = time.monotonic()
-        while self._running.is_set():
+        while self._running:
             due = max(due + period, time.monotonic() - period)
             while socket.poll(max(0, int((due - time.monotonic()) * 1000 + 0.999))):
                 _note(socket.recv(), wanted)
@@ -193,7 +193,7 @@ class CellServer:
         socket = self._context.socket(zmq.REP)
         socket.linger = 0
         socket.bind(protocol.address(self.options.name, "referee"))
-        while self._running.is_set():
+        while self._running:
             if not socket.poll(100):
                 continue
             try:

@@ -6,7 +6,6 @@ import argparse
 import os
 import signal
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -61,22 +60,24 @@ def show(path: Path) -> None:
 
 def supervise(launcher: Launcher, processes: list[Any]) -> int:
     """Run until everything ended, or Ctrl-C or SIGTERM; returns the exit code."""
-    ended = threading.Event()
+    # No Event: its lock may be held by the very thread that the signal interrupts.
+    asked: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
+        signal.signal(number, lambda received, _: asked.append(received))
     specs = {spec.name: spec for spec in processes}
     failed = False
     try:
         for event in launcher.start():
             _print_event(event, respawn=False)
-        while launcher.alive() and not ended.is_set():
+        ended = False
+        while launcher.alive() and not ended and not asked:
             for event in launcher.poll():
                 spec = specs[event.name]
                 _print_event(event, spec.respawn)
                 failed |= bool(event.code) and not spec.respawn
                 if event.kind == "ended" and spec.essential:
-                    ended.set()
-            ended.wait(0.05)
+                    ended = True
+            time.sleep(0.05)
     finally:
         begun = time.monotonic()
         codes = launcher.shutdown(stop_first=[n for n in specs if n.endswith("recorder")])
