@@ -88,12 +88,11 @@ class RobotFilter:
         square = np.einsum("ij,ij->j", cloud, cloud) - (2 * middles.astype("f4")) @ cloud
         radius = self._reach**2 - np.einsum("gi,gi->g", middles, middles)
         near = square < radius.astype("f4")[:, None]
-        for which in range(len(self._geoms)):
+        for which in np.flatnonzero(near.any(axis=1)):
             index = np.flatnonzero(near[which] & ~found)
-            if len(index):
-                away = cloud[:, index] - origins[which, :, None].astype("f4")
-                local = turns[which].T.astype("f4") @ away
-                found[index[self._inside(which, local)]] = True
+            away = cloud[:, index] - origins[which, :, None].astype("f4")
+            local = turns[which].T.astype("f4") @ away
+            found[index[self._inside(which, local)]] = True
         return found
 
     def _pose(self, robot: RobotState) -> None:

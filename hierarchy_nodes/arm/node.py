@@ -16,7 +16,7 @@ from hardware.base import ArmState, JointCommand
 from hierarchy_nodes import conversions, qos
 from hierarchy_nodes.arm.config import ArmConfig
 from hierarchy_nodes.arm.loop import ArmLoop
-from hierarchy_nodes.arm.realtime import prioritise, settle_memory
+from hierarchy_nodes.arm.realtime import collect_rarely, prioritise
 from hierarchy_nodes.arm.watch import NodeWatch
 from hierarchy_nodes.diagnostics import DiagnosticsPublisher
 from hierarchy_nodes.errors import ChunkRejected
@@ -67,7 +67,7 @@ class ArmNode(HierarchyNode):
         )
         if config.realtime and (answer := prioritise(config.priority)):
             self.get_logger().warning(f"{answer}. Set realtime:=false to silence this.")
-        settle_memory()
+        collect_rarely()
 
     def close(self) -> None:
         self._loop.close()

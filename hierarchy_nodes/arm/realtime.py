@@ -30,8 +30,6 @@ def prioritise(priority: int) -> str:
     return f"real-time scheduling refused ({refused}): niceness -10"
 
 
-def settle_memory() -> None:
-    """Take what is alive now out of garbage collection, and collect the rest more rarely."""
-    gc.collect()
-    gc.freeze()
+def collect_rarely() -> None:
+    """Let garbage collection interrupt this process less often."""
     gc.set_threshold(50_000, 20, 1000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from functools import partial
@@ -101,6 +102,9 @@ def measure_policy(
         f"chunk, full, {levels} steps": (partial(cold, levels), max(min(count, 200), count // 10)),
     }
     times: dict[str, list[float]] = {name: [] for name in works}
+    # As a node does before it begins.
+    gc.collect()
+    gc.freeze()
     for done in range(count):
         # In turn, so that a busy moment of the machine hits all alike.
         for name, (work, often) in works.items():

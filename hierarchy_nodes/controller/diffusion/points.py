@@ -60,7 +60,8 @@ def sample_points(
     masks: dict[int, NDArray[np.intp]] = {}
     if painted is not None:
         standing &= painted.reshape(frame.depth.shape)[::2, ::2].ravel() == 0
-        marked = np.flatnonzero(painted)
+        # Of booleans that takes a tenth of the time.
+        marked = np.flatnonzero(painted != 0)
         marked = marked[depth[marked] > 0]
         masks = {role: marked[painted[marked] == role] for role in roles.values()}
     present = [role for role, mask in masks.items() if len(mask)]
