@@ -13,7 +13,7 @@ MIN_FACTOR, MAX_FACTOR = 0.1, 2.0
 # "wait" and "hold on" ask for a moment, so they pause; only stop words latch a stop.
 _MOMENT = r"(?: (?:there|here|it|a|an|one|1|for|just|second|sec|moment|minute|bit|little|me|up))*"
 _PAUSE = re.compile(
-    rf"(?P<said>pause|standby|stand by|suspend|take a break|stay|stay put|hold(?: your)? position)"
+    rf"(?P<said>pause|standby|stand by|suspend|take a break|stay|stay put|stay where you are|hold(?: your)? position)"
     rf"{_MOMENT}(?: \d+ (?:second|minute)s?)?"
     rf"|(?:wait|hold on|hold up|hang on|hold still|be still|hold it|hold|keep still|stay still"
     rf"|enough|thats enough|not yet|careful there){_MOMENT}(?: \d+ (?:second|minute)s?)?"
@@ -111,6 +111,8 @@ def parse_speed(text: str, speed: float = 1.0) -> list[Draft] | None:
             factor = 1 / factor if slow and factor > 0 else factor
             absolute = match["way"].endswith("speed")
             found += 1
+        elif match := scanner.take(r"(?P<n>0\.\d+) (?:of )?(?:the |your |full )?speed"):
+            factor, absolute, found = float(match["n"]), True, found + 1
         elif scanner.take("(?:full|normal|top|maximum|max|usual|regular) (?:speed|pace)"):
             factor, absolute, found = 1.0, True, found + 1
         elif scanner.take(f"{_TOO_FAST}"):

@@ -59,8 +59,9 @@ _FILLER = re.compile(
     r"|(?:forget|scratch|never mind) (?:it|that)|never mind|nevermind)\b"
 )
 _OPENING = re.compile(
-    r"^(?:, )*(?:right , (?=so|now|lets?|then|could|can|i |we )|(?:thats|that is) right\b ?"
-    r"|robot\b ?|so (?!far|fast|slow))(?:, )*"
+    r"^(?:, )*(?:right , (?=so|now|lets?|then|could|can|i |we |continue|carry on|go on|keep going"
+    r"|resume|proceed)|(?:thats|that is) right\b ?|robot\b ?|so (?!far|fast|slow)"
+    r"|(?:first|actually)\b ?(?=\S))(?:, )*"
 )
 _STOP_WORD = r"(?:(?:emergency |e )?s+t+o+p+|halt+|freeze|who+a+h*|woa+h*|abort(?: mission)?|cease)"
 _STOP = re.compile(

@@ -111,6 +111,8 @@ def _name(text: str, cued: bool) -> str | None:
     place = where["place"].split() if where else []
     if not 1 <= len(head) <= 5 or len(place) > 4 or head[0] in _VERBS - _KNOWN:
         return None
+    if head[0].endswith("ing") or (head[0] in _VERBS and _ARTICLE.match(" ".join(head[1:]))):
+        return None
     singular = {w[:-1] if w.endswith("s") and len(w) > 3 else w for w in head}
     known = all(w in _KNOWN or w[:-1] in _KNOWN for w in head)
     named = bool(singular & _HEADS or set(head) & (_HEADS | {"other"}))
