@@ -22,21 +22,24 @@ INSTALL = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from hierarchy_nodes.learning.policies import TRAINED
 
-    parser.add_argument("part", choices=("controller", "planner", "stop"), help="what to train")
+    parser.add_argument("part", choices=tuple(PARTS), help="what to train")
     parser.add_argument(
         "--data",
         type=Path,
         metavar="DIR",
-        help="from 'hierarchy collect'; for the planner with --images; 'stop' makes its own",
+        help="from 'hierarchy collect'; for the planner with --images; not for stop and words",
     )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="weights, metrics, checkpoint"
     )
     parser.add_argument(
-        "--steps", type=int, default=None, help="default 20000, planner 30000, stop 6000"
+        "--steps", type=int, default=None, help="default 20000, planner 30000, stop and words 6000"
     )
     parser.add_argument(
-        "--batch", type=int, default=None, help="in each process; default 128, planner 12, stop 48"
+        "--batch",
+        type=int,
+        default=None,
+        help="in each process; default 128, planner 12, stop 48, words 32",
     )
     parser.add_argument("--seed", type=int, default=0, help="default 0")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
@@ -50,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rate",
         type=float,
         default=None,
-        help="learning rate; default 5e-4, planner 1e-3, stop 2e-3",
+        help="learning rate; default 5e-4, planner 1e-3, stop 2e-3, words 1.5e-3",
     )
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default auto"
@@ -65,10 +68,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     require_torch()
     a = arguments
-    if (a.data is None) != (a.part == "stop"):
-        need = "makes its own clips" if a.part == "stop" else "needs a folder of data"
+    if (a.data is None) != (a.part in _SPOKEN):
+        need = "makes its own clips" if a.part in _SPOKEN else "needs a folder of data"
         raise ConfigError(f"--data: training '{a.part}' {need}.")
-    weights = {"controller": _controller, "planner": _planner, "stop": _stop}[a.part](a)
+    weights = PARTS[a.part](a)
     if os.environ.get("RANK", "0") == "0":
         print(f"written: {weights} ({weights.stat().st_size / 1e6:.1f} MB)")
     return 0
@@ -109,6 +112,13 @@ def _stop(a: argparse.Namespace) -> Path:
     return train(a.out, options, resume=a.resume, progress=not a.quiet and sys.stderr.isatty())
 
 
+def _words(a: argparse.Namespace) -> Path:
+    from hierarchy_nodes.learning.words.training import WordsOptions, train
+
+    options = with_values(_run_options(WordsOptions(), a), _more(a))
+    return train(a.out, options, resume=a.resume, progress=not a.quiet and sys.stderr.isatty())
+
+
 def _run_options(options: Any, a: argparse.Namespace) -> Any:
     """`options` with what the command line says about any training."""
     said = {name: getattr(a, name) for name in ("steps", "batch", "seed", "rate", "device")}
@@ -127,3 +137,8 @@ def require_torch() -> None:
         import torch  # noqa: F401
     except ImportError as error:
         raise ConfigError(f"{error.name} is not installed: {INSTALL}") from error
+
+
+PARTS = {"controller": _controller, "planner": _planner, "stop": _stop, "words": _words}
+# These have what they learn from spoken.
+_SPOKEN = ("stop", "words")

@@ -13,8 +13,8 @@ MIN_FACTOR, MAX_FACTOR = 0.1, 2.0
 # "wait" and "hold on" ask for a moment, so they pause; only stop words latch a stop.
 _MOMENT = r"(?: (?:there|here|it|a|an|one|1|for|just|second|sec|moment|minute|bit|little|me|up))*"
 _PAUSE = re.compile(
-    rf"(?P<said>pause|standby|stand by|suspend|take a break|stay|stay put|stay where you are|hold(?: your)? position)"
-    rf"{_MOMENT}(?: \d+ (?:second|minute)s?)?"
+    r"(?P<said>pause|standby|stand by|suspend|take a break|stay|stay put|stay where you are"
+    rf"|hold(?: your)? position){_MOMENT}(?: \d+ (?:second|minute)s?)?"
     rf"|(?:wait|hold on|hold up|hang on|hold still|be still|hold it|hold|keep still|stay still"
     rf"|enough|thats enough|not yet|careful there){_MOMENT}(?: \d+ (?:second|minute)s?)?"
     r"|(?:just )?(?:a|one|1|half a) (?:second|sec|moment|minute)"

@@ -1,0 +1,155 @@
+"""How many spoken corrections are understood: ``python -m benchmarks.speech.recognition``.
+
+Each phrase goes the way that it goes in the speech node: spoken, mixed with noise, cut out of the
+stream, recognised, understood. It counts if the corrections are those of the same words as text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from tqdm import tqdm
+
+from hierarchy_nodes.correction.grammar import parse
+from hierarchy_nodes.files import write_json
+from hierarchy_nodes.learning.statistics import share
+from hierarchy_nodes.learning.stop import voices
+from hierarchy_nodes.learning.stop.mixing import loud, noise
+from hierarchy_nodes.speech.audio import RATE, Samples, Sound
+from hierarchy_nodes.speech.base import Recogniser
+from hierarchy_nodes.speech.config import SpeechConfig
+from hierarchy_nodes.speech.endpointing import Endpointer
+from hierarchy_nodes.types import Correction
+
+PHRASES = Path(__file__).parent / "phrases.yaml"
+SEED = 2_000_000
+# Decibels of words over noise, and the kinds of noise that take turns in it.
+SURROUNDINGS = {"clean": None, "20 dB": 20.0, "10 dB": 10.0}
+_NOISES = ("motor", "pink", "hum", "white")
+_LEVEL = 0.08
+_PIECE = RATE // 50
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One phrase as it was said, and what came of it."""
+
+    phrase: str
+    voice: str
+    surrounding: str
+    heard: str
+    right: bool
+    seconds: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--part", choices=("measured", "tuned"), default="measured")
+    parser.add_argument("--voices", type=int, default=0, help="so many of them; default: all")
+    parser.add_argument("--phrases", type=int, default=0, help="so many of them; default: all")
+    parser.add_argument("--surroundings", nargs="+", choices=SURROUNDINGS, default=SURROUNDINGS)
+    parser.add_argument("--out", type=Path, default=Path("runs/recognition.json"))
+    a = parser.parse_args()
+    book = yaml.safe_load(PHRASES.read_text(encoding="utf-8"))
+    phrases = book[a.part][: a.phrases or None]
+    speakers = voices.measured() if a.part == "measured" else voices.trained()[::9]
+    speakers = speakers[: a.voices or None]
+    recogniser = make_recogniser()
+    jobs = [(p, s, name) for name in a.surroundings for s in speakers for p in phrases]
+    trials = []
+    for index, (phrase, speaker, surrounding) in enumerate(tqdm(jobs, unit="phrase")):
+        # The same words in the same voice, whatever is around them.
+        rng = np.random.default_rng(SEED + index % (len(speakers) * len(phrases)))
+        sound = in_noise(speaker.speak(phrase, rng), SURROUNDINGS[surrounding], rng)
+        begin = time.perf_counter()
+        heard = list(listen(sound, recogniser, tuple(book["names"])))
+        taken = time.perf_counter() - begin
+        right = meanings(heard) == meanings([phrase])
+        trials.append(Trial(phrase, speaker.name, surrounding, " | ".join(heard), right, taken))
+    found = summary(trials)
+    write_json(a.out, {**found, "trials": [vars(t) for t in trials]})
+    for t in trials:
+        if not t.right:
+            print(f"{t.surrounding}, {t.voice}: {t.phrase!r} -> {t.heard!r}")
+    print(json.dumps(found, indent=1))
+
+
+def make_recogniser() -> Recogniser:
+    """The one that the speech node has by default."""
+    from hierarchy_nodes.speech.base import RECOGNISERS
+
+    kind = RECOGNISERS.get(SpeechConfig().recogniser)
+    found: Recogniser = kind(kind.Options())
+    return found
+
+
+def in_noise(words: Samples, ratio: float | None, rng: np.random.Generator) -> Samples:
+    """`words` with silence around them, as loud as people speak, in a room with noise."""
+    line = np.concatenate(
+        [
+            np.zeros(RATE // 2, np.float32),
+            words * (_LEVEL / loud(words)),
+            np.zeros(RATE, np.float32),
+        ]
+    )
+    kind = _NOISES[int(rng.integers(len(_NOISES)))]
+    other = noise(kind, len(line), rng)
+    if ratio is None:
+        return line
+    return np.clip(line + _LEVEL * 10 ** (-ratio / 20) * other, -1, 1).astype(np.float32)
+
+
+def listen(sound: Samples, recogniser: Recogniser, names: tuple[str, ...]) -> Iterator[str]:
+    """What is heard in `sound`, utterance by utterance."""
+    endpointer = Endpointer(SpeechConfig())
+    for begin in range(0, len(sound), _PIECE):
+        piece = Sound(begin / RATE, sound[begin : begin + _PIECE])
+        for utterance in endpointer.push(piece):
+            if text := recogniser.recognise(utterance, names).text:
+                yield text
+    for utterance in endpointer.flush():
+        if text := recogniser.recognise(utterance, names).text:
+            yield text
+
+
+def meanings(texts: list[str]) -> list[tuple[Any, ...]]:
+    """The corrections in what was said, without who said them how."""
+    return [_meaning(correction) for text in texts for correction in parse(text, 0.0)]
+
+
+def _meaning(c: Correction) -> tuple[Any, ...]:
+    motion: tuple[Any, ...] = ()
+    if c.motion is not None:
+        m = c.motion
+        motion = (*np.round(m.direction, 2), round(m.distance, 4), round(m.rotation, 3), m.gripper)
+    words = re.sub(r"\b(?:the|a|an)\b ?", "", c.phrase)
+    return (c.kind, c.accepted, round(c.speed_factor, 2), motion, c.role, words)
+
+
+def summary(trials: list[Trial]) -> dict[str, Any]:
+    """Shares in each surrounding, and how long it took."""
+    found: dict[str, Any] = {}
+    for name in dict.fromkeys(t.surrounding for t in trials):
+        mine = [t for t in trials if t.surrounding == name]
+        stops = [t for t in mine if any(m[0] == "stop" for m in meanings([t.phrase]))]
+        stopped = sum(any(m[0] == "stop" for m in meanings([t.heard])) for t in stops)
+        found[name] = {
+            "understood": share(sum(t.right for t in mine), len(mine)),
+            "stops understood by words alone": share(stopped, len(stops)),
+            "seconds": round(float(np.median([t.seconds for t in mine])), 3),
+        }
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
