@@ -174,7 +174,7 @@ def test_a_correction_is_counted_off_and_shown(weights):
 
 
 def test_a_shout_costs_a_second_look_and_changes_more(weights):
-    remark, shout = (controller(weights, mode="cold") for _ in range(2))
+    remark, shout = (controller(weights, mode="cold", obey=False) for _ in range(2))
     calm = remark.act(observe(0.0)).chunk.positions
     remark.reset()
     said = remark.act(observe(0.0, motion=told())).chunk.positions

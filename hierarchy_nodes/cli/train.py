@@ -33,7 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, required=True, metavar="DIR", help="weights, metrics, checkpoint"
     )
     parser.add_argument(
-        "--steps", type=int, default=None, help="default 20000, planner 30000, stop and words 6000"
+        "--steps",
+        type=int,
+        default=None,
+        help="default 20000, planner 30000, stop 6000, words 4000",,
     )
     parser.add_argument(
         "--batch",

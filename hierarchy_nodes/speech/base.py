@@ -40,6 +40,9 @@ class Recogniser(ABC):
 RECOGNISERS = Registry(
     "recogniser",
     "hierarchy_nodes.speech.base:Recogniser",
-    {"whisper": "hierarchy_nodes.speech.whisper:WhisperRecogniser"},
+    {
+        "commands": "hierarchy_nodes.speech.commands.recogniser:CommandRecogniser",
+        "whisper": "hierarchy_nodes.speech.whisper:WhisperRecogniser",
+    },
     group="hierarchy.recognisers",
 )

@@ -12,6 +12,7 @@ import numpy as np
 
 from hierarchy_nodes.controller.base import ControllerBackend, Step
 from hierarchy_nodes.controller.diffusion.features import CHANNELS, TIMES, Extractor, Features
+from hierarchy_nodes.controller.diffusion.obeying import obeyed
 from hierarchy_nodes.controller.diffusion.phases import HELD, phase_of
 from hierarchy_nodes.controller.path_follower import REACH, PathFollower, PathFollowerOptions
 from hierarchy_nodes.errors import ConfigError, ErrorCode
@@ -72,6 +73,7 @@ class DiffusionOptions:
     guidance: float = param(
         1.0, "How much louder a shouted correction is than a remark; 0: all alike", low=0, high=4
     )
+    obey: bool = param(True, "Add to a chunk what the policy leaves undone of a correction")
     channels: list[str] = param(list(CHANNELS), "What is looked at; the rest counts as missing")
     prefix: bool = param(True, "Keep the actions that are executed while a chunk is computed")
     latency: float = param(
@@ -223,7 +225,7 @@ class DiffusionController(ControllerBackend):
     def _sample(self, o: Observation, now: float, view: View, features: Features) -> Answer:
         options = self.options
         target = features.things[0, :3].astype(float) if features.things_there[0] else None
-        corrected = self._extractor.account.key
+        corrected, remaining = self._extractor.account.key, self._extractor.remaining
         elapsed = (now - self._last.stamp) * o.speed if self._last is not None else 0.0
         self.why_cold = why_cold(
             self._last,
@@ -258,6 +260,9 @@ class DiffusionController(ControllerBackend):
             answer = self.policy.act(
                 view, steps=options.warm_steps, guess=guess, start=self._warm_start, **common
             )
+        if remaining is not None and options.obey:
+            chunk = obeyed(answer.chunk, o.robot.tool.position, remaining, weights)
+            answer = replace(answer, chunk=chunk)
         self._last = Last(answer.chunk, now, o.plan.plan_id, corrected, o.robot.gripper, target)
         return answer
 

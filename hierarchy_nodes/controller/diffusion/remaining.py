@@ -28,6 +28,7 @@ class Remaining:
         rotation: Radians about the tool's approach axis.
         gripper: What is asked of the fingers.
         weight: Of the newest correction.
+        seconds: Until it is due.
     """
 
     direction: Array
@@ -35,6 +36,7 @@ class Remaining:
     rotation: float
     gripper: Gripper
     weight: float
+    seconds: float = math.inf
 
 
 class CorrectionAccount:
@@ -98,7 +100,7 @@ class CorrectionAccount:
             return None
         direction = left / distance if distance >= THERE else np.zeros(3)
         distance = distance if distance >= THERE else 0.0
-        return Remaining(direction, distance, turn, gripper, self._weight)
+        return Remaining(direction, distance, turn, gripper, self._weight, self._until - now)
 
     def _is_new(self, motion: LanguageMotion, now: float) -> bool:
         valid = motion.source == "correction" and now <= motion.valid_until

@@ -34,7 +34,7 @@ _LONGEST = 7.0
 class SpokenOptions:
     """How much is spoken."""
 
-    sentences: int = param(12_000, "How many are spoken", low=10, high=10_000_000)
+    sentences: int = param(16_000, "How many are spoken", low=10, high=10_000_000)
     loudest_noise: float = param(
         6.0, "Least ratio of words to noise", unit="dB", low=-10.0, high=40.0
     )
@@ -114,21 +114,18 @@ def heard(words: Samples, rng: np.random.Generator, least: float, babble: list[S
 
 def _part(job: tuple[str, int, int, SpokenOptions, int]) -> None:
     folder, index, count, options, seed = job
-    frames, lengths, words = [], [], []
+    frames, lengths, texts = [], [], []
     for text, sound in _sentences(count, options, seed + 1_000_003 * (index + 1)):
-        said = numbered(text)
         found = _encoder()(sound)
         frames.append(found.astype(np.float16))
         lengths.append(len(found))
-        words.append(said)
-    ends = np.cumsum([len(w) for w in words])
+        texts.append(text)
     with whole(_file(Path(folder), index)) as draft, draft.open("wb") as file:
         np.savez(
             file,
             frames=np.concatenate(frames),
             lengths=np.array(lengths),
-            words=np.concatenate(words),
-            ends=ends,
+            texts=np.array(texts),
         )
 
 
@@ -152,8 +149,8 @@ def _sentences(count: int, options: SpokenOptions, seed: int) -> Iterator[tuple[
 def _load(path: Path) -> tuple[NDArray[np.float16], NDArray[np.int64], list[NDArray[np.int16]]]:
     try:
         with np.load(path) as file:
-            words = np.split(file["words"], file["ends"][:-1])
             frames, lengths = file["frames"], file["lengths"]
+            words = [numbered(text) for text in file["texts"].tolist()]
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(
             f"{path}: no sentences: {error}. Remove it to have them spoken anew."

@@ -64,6 +64,7 @@ KINDS: dict[str, tuple[float, tuple[str, ...]]] = {
         "[stop|stop|stop it|halt|freeze|whoa|abort|stop moving|please stop|no stop|stop stop"
         "|stop stop stop|stop right now|stop that|hey stop|robot stop|okay stop|emergency stop"
         "|dont move|stop the robot|stop there|stop please|oh no stop]",
+        "[halt|freeze|whoa|abort] [now|please|there|right there|right now|the arm|it|robot]",
     )),
     "pause": (1.0, (
         "[pause|wait|hold on|hang on|hold it|hold still|one moment|just a second|wait a moment"
@@ -159,6 +160,7 @@ KINDS: dict[str, tuple[float, tuple[str, ...]]] = {
     )),
     "talk": (4.0, ()),
 }  # fmt: skip
+_SLOT = re.compile(r"\{\w+\}")
 _BEFORE = "[||||||please|okay|no ,|now|robot ,|hey robot ,|and|just|um|can you|could you]"
 _AFTER = "[||||||please|now|a bit|thanks]"
 _JOINT = "[and|, and|, then|and then|, but|,]"
@@ -185,10 +187,12 @@ def words_of(text: str) -> list[str]:
 @lru_cache(maxsize=1)
 def vocabulary() -> tuple[str, ...]:
     """All words of corrections, sorted: "," first, and `OTHER` for what is none of them."""
-    rng = np.random.default_rng(0)
-    found = {word for _ in range(20_000) for word in words_of(_correction(rng))}
-    found |= {word for phrase in MEASURED for word in words_of(phrase)}
-    return (",", OTHER, *sorted(found - {","}))
+    frames = [frame for _, frames in KINDS.values() for frame in frames]
+    frames += [frame for some in FRAMES.values() for frame in some]
+    frames += [way for ways in WAY_WORDS.values() for way in ways]
+    frames += [_BEFORE, _AFTER, _JOINT, _COLOR, _THING]
+    words = {word for frame in frames for word in re.findall(r"[a-z]+", _SLOT.sub(" ", frame))}
+    return (",", OTHER, *sorted(words))
 
 
 def _say(rng: np.random.Generator) -> str:

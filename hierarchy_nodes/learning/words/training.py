@@ -32,7 +32,7 @@ _OPSET = 17
 class WordsOptions(RunOptions):
     """How the words are learned."""
 
-    steps: int = param(6000, "Optimiser steps", low=1, high=10_000_000)
+    steps: int = param(4000, "Optimiser steps", low=1, high=10_000_000)
     batch: int = param(32, "Sentences in a step, in each process", low=1, high=65536)
     rate: float = param(1.5e-3, "Highest learning rate", low=1e-7, high=1.0)
     hidden: float = param(0.08, "Share of the frames that are hidden, in spans", low=0.0, high=0.5)

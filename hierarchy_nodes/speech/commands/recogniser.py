@@ -1,0 +1,88 @@
+"""Corrections by a network that knows their words; whatever else is said by Whisper's own decoder.
+
+Whisper's tiny decoder writes what people usually write ("let's go" for "let go"). The words of
+corrections are few, so a small network trained on them hears them better in the same encoder's
+frames. Of its sentences, the first one that the grammar of corrections understands is taken; where
+it is not sure of any, Whisper writes down what it heard.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnxruntime
+
+from hierarchy_nodes.correction.grammar import parse
+from hierarchy_nodes.environment import share_folder
+from hierarchy_nodes.errors import ConfigError
+from hierarchy_nodes.parameters import param
+from hierarchy_nodes.speech.audio import Sound
+from hierarchy_nodes.speech.base import Heard
+from hierarchy_nodes.speech.commands.decoding import Sentence, sentences
+from hierarchy_nodes.speech.commands.encoder import Encoder
+from hierarchy_nodes.speech.whisper import WhisperOptions, WhisperRecogniser
+
+OTHER = "<other>"
+# Sentences of the network that are looked at.
+_MOST = 24
+
+
+@dataclass(frozen=True)
+class CommandOptions(WhisperOptions):
+    """Which networks, and when the smaller one is believed."""
+
+    words: str = param(
+        "", "ONNX file of the words' network; empty: the one that comes with the package"
+    )
+    sure: float = param(
+        0.25, "Probability of its least sure word that a sentence needs", low=0.0, high=1.0
+    )
+
+
+class CommandRecogniser(WhisperRecogniser):
+    """See the module."""
+
+    Options = CommandOptions
+    options: CommandOptions
+
+    def __init__(self, options: CommandOptions) -> None:
+        super().__init__(options)
+        self._encoder = Encoder(self._model.model)
+        path = Path(options.words).expanduser() if options.words else default_path()
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = 1
+        try:
+            facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+            self._vocabulary = ["", *(str(word) for word in facts["vocabulary"])]
+            self._session = onnxruntime.InferenceSession(
+                str(path), settings, providers=["CPUExecutionProvider"]
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ConfigError(f"recogniser commands: {path} cannot be used: {error}") from error
+        except Exception as error:  # onnxruntime has exceptions of its own for every case
+            raise ConfigError(f"recogniser commands: {path} is no network: {error}") from error
+
+    def recognise(self, sound: Sound, names: Sequence[str] = ()) -> Heard:
+        frames = self._encoder(sound.samples)
+        (scores,) = self._session.run(None, {"frames": frames[None]})
+        for sentence in sentences(scores[0], _MOST):
+            text = self._text(sentence)
+            if sentence.sure >= self.options.sure and OTHER not in text and _understood(text):
+                return Heard(text, sentence.sure)
+        return super().recognise(sound, names)
+
+    def _text(self, sentence: Sentence) -> str:
+        words = " ".join(self._vocabulary[number] for number in sentence.words)
+        return words.replace(" ,", ",").strip(", ")
+
+
+def default_path() -> Path:
+    """The weights that come with the package."""
+    return share_folder() / "config" / "weights" / "words.onnx"
+
+
+def _understood(text: str) -> bool:
+    return bool(text) and all(c.answer and c.kind != "unknown" for c in parse(text, 0.0))

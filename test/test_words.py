@@ -1,0 +1,110 @@
+"""The words of corrections: what is said in training, from scores to sentences, the recogniser."""
+
+import json
+
+import numpy as np
+import pytest
+
+from hierarchy_nodes.correction.grammar import parse
+from hierarchy_nodes.errors import ConfigError
+from hierarchy_nodes.learning.stop.voices import EspeakSpeaker
+from hierarchy_nodes.learning.words import sayings
+from hierarchy_nodes.learning.words.data import SpokenOptions, numbered, speak
+from hierarchy_nodes.learning.words.phrases import MEASURED, TUNED
+from hierarchy_nodes.learning.words.training import WordsOptions, train
+from hierarchy_nodes.speech.audio import RATE, Sound
+from hierarchy_nodes.speech.commands.decoding import sentences
+from hierarchy_nodes.speech.commands.encoder import FRAMES, WIDTH, Encoder
+from hierarchy_nodes.speech.commands.network import WordsConfig
+from hierarchy_nodes.speech.commands.recogniser import CommandOptions, CommandRecogniser
+from hierarchy_nodes.speech.whisper import packaged
+
+
+def scores(path, rivals=()):
+    """Log-probabilities with 0.9 for each of `path`, and 0.08 for ``{place: word}``."""
+    found = np.full((len(path), 6), 0.01)
+    for place, word in dict(rivals).items():
+        found[place, word] = 0.08
+    found[np.arange(len(path)), path] = 0.9
+    return np.log(found / found.sum(axis=1, keepdims=True)).astype("f4")
+
+
+def test_words_are_read_once_and_the_same_word_twice_with_a_pause():
+    (found,) = sentences(scores([0, 3, 3, 0, 3, 2, 2, 0]))
+    assert found.words == (3, 3, 2)
+    assert 0.8 < found.sure < 1.0
+    (silent,) = sentences(scores([0, 0]))
+    assert (silent.words, silent.sure) == ((), 1.0)
+
+
+def test_the_next_sentences_differ_in_what_was_least_sure():
+    found = list(sentences(scores([0, 3, 0, 2, 0], {3: 5}), 4))
+    assert [s.words for s in found][:2] == [(3, 2), (3, 5)]
+    assert len({s.words for s in found}) == 4
+    assert found[0].sure > found[1].sure
+
+
+def test_measured_phrases_are_never_said_in_training_but_all_their_words_are():
+    assert not set(MEASURED) & set(TUNED)
+    rng = np.random.default_rng(0)
+    said = [sayings.say(rng) for _ in range(6000)]
+    plain = {text.replace(" ,", "") for text in said}
+    assert not plain & {" ".join(w for w in sayings.words_of(p) if w != ",") for p in MEASURED}
+    words = {word for text in said for word in text.split()}
+    assert {w for p in MEASURED for w in sayings.words_of(p)} <= words
+
+
+def test_what_is_said_is_mostly_understood_or_is_other_talk():
+    rng = np.random.default_rng(1)
+    said = [sayings.say(rng) for _ in range(400)]
+    unknown = [t for t in said if any(c.kind == "unknown" for c in parse(t, 0.0))]
+    assert 0.05 < len(unknown) / len(said) < 0.4
+    assert "zebra" not in sayings.vocabulary()
+    words = [sayings.vocabulary()[n - 1] for n in numbered("the zebra, left")]
+    assert words == ["the", sayings.OTHER, ",", "left"]
+
+
+def test_the_encoder_gives_frames_for_the_sound_alone():
+    encoder = Encoder.load(packaged())
+    frames = encoder(np.zeros(2 * RATE, np.float32))
+    assert frames.shape == (2 * FRAMES, WIDTH)
+    assert np.isfinite(frames).all()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A network that has hardly learned anything."""
+    out = tmp_path_factory.mktemp("words")
+    options = WordsOptions(
+        steps=4, batch=4, evaluate_records=4, network=WordsConfig(width=16, blocks=2),
+        spoken=SpokenOptions(sentences=24),
+    )  # fmt: skip
+    return train(out, options), options
+
+
+def test_what_was_spoken_is_kept(trained):
+    path, options = trained
+    again = speak(path.parent / "sentences", options.spoken, options.seed, False)
+    assert len(again) == 24
+    assert again.starts[-1] == len(again.frames)
+    for index in range(24):
+        # Sounds of speech, of a plausible length for its words.
+        assert len(again.of(index)) / FRAMES > 0.1 * len(again.words[index])
+
+
+def test_what_the_network_does_not_know_whisper_writes_down(trained):
+    recogniser = CommandRecogniser(CommandOptions(words=str(trained[0]), sure=0.9))
+    speaker, rng = EspeakSpeaker("en-us"), np.random.default_rng(0)
+    said = np.pad(speaker.speak("stop", rng) * 0.3, RATE // 4)
+    assert "stop" in recogniser.recognise(Sound(0.0, said)).text.lower()
+    assert recogniser.recognise(Sound(0.0, np.zeros(RATE, np.float32))).text == ""
+
+
+def test_words_without_a_network_are_refused(trained, tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere\.onnx cannot be used"):
+        CommandRecogniser(CommandOptions(words=str(tmp_path / "nowhere.onnx")))
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no network")
+    broken.with_suffix(".json").write_text(json.dumps({"vocabulary": ["a"]}))
+    with pytest.raises(ConfigError, match="is no network"):
+        CommandRecogniser(CommandOptions(words=str(broken)))
