@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--steps",
         type=int,
         default=None,
-        help="default 20000, planner 30000, stop 6000, words 4000",,
+        help="default 20000, planner 30000, stop 6000, words 4000",
     )
     parser.add_argument(
         "--batch",
