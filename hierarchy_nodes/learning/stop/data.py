@@ -13,11 +13,11 @@ from tqdm import tqdm
 from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.files import whole
 from hierarchy_nodes.learning.stop import corpus
-from hierarchy_nodes.learning.stop.mixing import NOISES, loud, noise, room
+from hierarchy_nodes.learning.stop.mixing import NOISES, coloured, loud, noise, other_voice, room
 from hierarchy_nodes.learning.stop.voices import measured, trained
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.speech.audio import RATE, Samples
-from hierarchy_nodes.speech.spotter.features import FRAME, HOP, log_mel
+from hierarchy_nodes.speech.spotter.features import BANDS, FRAME, HOP, log_mel
 
 STOP, AROUND, NEAR, COMMAND, TALK = range(5)
 KINDS = ("stop", "around", "near", "command", "talk")
@@ -133,7 +133,8 @@ class Mixer:
         else:
             self._say_others(line, rng)
         sound = room(line, rng) if rng.random() < 0.7 else line
-        return (log_mel(self._heard(sound, rng)), *targets(count, end))
+        frames = log_mel(self._heard(sound, rng))
+        return (_without_bands(frames, rng), *targets(count, end))
 
     def _say_stop(self, line: Samples, rng: np.random.Generator) -> int:
         """Somewhere, often with other words close to it; returns where the word ends."""
@@ -174,12 +175,23 @@ class Mixer:
         ratio = rng.uniform(3.0, 40.0)
         other = noise(kind, len(sound), rng, self._clips[TALK])
         mixed = sound + level * 10 ** (-ratio / 20) * other
+        mixed = coloured(mixed, rng) if rng.random() < 0.7 else mixed
         gain = 10 ** (rng.uniform(-34.0, -6.0) / 20) / level
         return np.clip(mixed * gain, -1.0, 1.0).astype(np.float32)
 
     def _any(self, kind: int, rng: np.random.Generator) -> Samples:
         clips = self._clips[kind]
-        return clips[int(rng.integers(len(clips)))]
+        clip = clips[int(rng.integers(len(clips)))]
+        return other_voice(clip, rng) if rng.random() < 0.7 else clip
+
+
+def _without_bands(frames: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Now and then a few neighbouring bands are silent (Park et al. 2019, SpecAugment)."""
+    for _ in range(int(rng.integers(0, 3))):
+        count = int(rng.integers(1, 7))
+        first = int(rng.integers(BANDS - count))
+        frames[:, first : first + count] = -1.0
+    return frames
 
 
 def targets(count: int, end: int | None) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

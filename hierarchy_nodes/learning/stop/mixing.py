@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.signal import fftconvolve, lfilter
+from scipy.signal import fftconvolve, firwin2, lfilter
 
 from hierarchy_nodes.speech.audio import RATE, Samples
 
@@ -21,6 +21,21 @@ def room(samples: Samples, rng: np.random.Generator) -> Samples:
         tail[int(rng.integers(16, min(length, 800)))] += rng.uniform(-0.4, 0.4)
     found: Samples = fftconvolve(samples, tail)[: len(samples)].astype(np.float32)
     return found
+
+
+def other_voice(samples: Samples, rng: np.random.Generator) -> Samples:
+    """The same words from a longer or shorter throat, faster or slower: played at another speed."""
+    rate = float(rng.uniform(0.78, 1.28))
+    places = np.arange(int(len(samples) / rate)) * rate
+    return np.interp(places, np.arange(len(samples)), samples).astype(np.float32)
+
+
+def coloured(samples: Samples, rng: np.random.Generator) -> Samples:
+    """As another microphone hears it: some bands louder, others softer."""
+    edges = np.array([0, 150, 400, 900, 1800, 3200, 5000, RATE / 2])
+    gains = 10 ** (rng.normal(0.0, 5.0, len(edges)) / 20)
+    found = fftconvolve(samples, firwin2(65, edges, gains, fs=RATE), mode="same")
+    return np.asarray(found, np.float32)
 
 
 def noise(

@@ -1,7 +1,7 @@
 """Who speaks in training, and who only in measurements: synthetic voices of three programs.
 
 eSpeak comes as a package. Flite and Festival are used where they are installed
-(``apt-get install flite festival festvox-kallpc16k festvox-us-slt-hts``).
+(``apt-get install flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts``).
 """
 
 from __future__ import annotations
@@ -107,9 +107,10 @@ def trained() -> list[Speaker]:
         for i, v in enumerate((*_TRAINED, *_TRAINED[::-1]))
     ]
     if shutil.which("flite"):
-        found += [FliteSpeaker(f"flite-{name}") for name in ("kal", "rms", "kal16")] * 8
+        # As often as all of eSpeak's together, which are one way of speaking.
+        found += [FliteSpeaker(f"flite-{name}") for name in ("kal", "rms", "rms", "kal16")] * 20
     if shutil.which("text2wave"):
-        found += [FestivalSpeaker("festival-kal_diphone")] * 4
+        found += [FestivalSpeaker(f"festival-{n}_diphone") for n in ("kal", "ked")] * 6
     return found
 
 
