@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "Train a policy from demonstrations",
     "evaluate": "Measure success over many seeded episodes",
     "bench": "Measure latencies and tracking",
+    "corrections": "List, show and export what people corrected, out of recordings",
 }
 
 
