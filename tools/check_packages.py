@@ -26,6 +26,7 @@ ROSDEP = {
 }
 PIP_ONLY = {
     "av",
+    "ctranslate2",
     "daqp",
     "espeakng_loader",
     "faster_whisper",
