@@ -317,6 +317,8 @@ def correction_to_msg(correction: types.Correction) -> msg.Correction:
         phrase=correction.phrase,
         answer=correction.answer,
         accepted=correction.accepted,
+        scope=str(correction.scope),
+        undoes=correction.undoes,
     )
 
 
@@ -335,6 +337,8 @@ def correction_from_msg(message: msg.Correction) -> types.Correction:
         phrase=message.phrase,
         answer=message.answer,
         accepted=message.accepted,
+        scope=types.Scope(message.scope or types.Scope.NOW),
+        undoes=message.undoes,
     )
 
 

@@ -71,7 +71,16 @@ class CorrectionKind(StrEnum):
     GRIPPER = "gripper"
     RETARGET = "retarget"
     TASK = "task"
+    UNDO = "undo"
     UNKNOWN = "unknown"
+
+
+class Scope(StrEnum):
+    """How long a correction counts: for this moment, for the thing in hand, or from now on."""
+
+    NOW = "now"
+    OBJECT = "object"
+    ALWAYS = "always"
 
 
 @dataclass(frozen=True)
@@ -259,7 +268,10 @@ class ActionChunk:
 
 @dataclass(frozen=True)
 class Correction:
-    """What a person meant. `answer` tells them what changed or why it was refused."""
+    """What a person meant. `answer` tells them what changed or why it was refused.
+
+    `undoes` is the identity of the correction that an UNDO takes back.
+    """
 
     stamp: float
     correction_id: str
@@ -272,6 +284,8 @@ class Correction:
     phrase: str = ""
     answer: str = ""
     accepted: bool = True
+    scope: Scope = Scope.NOW
+    undoes: str = ""
 
 
 @dataclass(frozen=True)

@@ -123,3 +123,75 @@ def test_a_bit_more_after_a_gripper_command():
     motions = talk.due(NOW + 1)
     assert [m.gripper for m in motions] == [Gripper.KEEP, Gripper.CLOSE, Gripper.KEEP]
     assert motions[2].text == "move 1.5 cm down"
+
+
+def test_what_was_said_last_is_taken_back_first():
+    talk = session()
+    say(talk, "two centimetres left")
+    (there,) = talk.due(NOW)
+    say(talk, "half speed", NOW + 2)
+    undo, speed = say(talk, "undo that", NOW + 3)
+    assert (undo.kind, undo.undoes, undo.accepted) == ("undo", "id.0", True)
+    assert 'taking back "half speed"' in undo.answer
+    assert (speed.kind, speed.speed_factor) == ("speed", pytest.approx(2.0))
+    assert talk.speed == pytest.approx(1.0)
+    undo, _ = say(talk, "and take that back", NOW + 4)
+    (back,) = talk.due(NOW + 4)
+    assert back.direction == pytest.approx(-there.direction)
+    assert (back.distance, back.source) == (there.distance, "correction")
+    assert back.valid_until > NOW + 4
+    (nothing,) = say(talk, "undo", NOW + 6)
+    assert not nothing.accepted
+    assert "nothing" in nothing.answer
+
+
+def test_a_motion_that_was_not_begun_is_taken_back_without_moving():
+    talk = session()
+    say(talk, "left five centimetres, then up one centimetre")
+    assert len(talk.due(NOW)) == 1
+    (undo,) = say(talk, "never mind", NOW + 0.1)
+    assert undo.kind == CorrectionKind.UNDO
+    assert talk.due(NOW + 3.0) == []
+
+
+def test_pauses_grips_and_targets_are_taken_back():
+    talk = session()
+    say(talk, "pause")
+    assert [c.kind for c in say(talk, "undo")] == ["undo", "resume"]
+    say(talk, "open the gripper")
+    say(talk, "undo")
+    assert [m.gripper for m in talk.due(NOW)] == []
+    talk.hear("open the gripper", NOW, NOW, "other")
+    talk.due(NOW)
+    say(talk, "undo")
+    assert [m.gripper for m in talk.due(NOW)] == [Gripper.CLOSE]
+    talk.hear("no, the blue one", NOW, NOW, "third")
+    (undo,) = say(talk, "undo that")
+    assert undo.undoes == "third.0"
+
+
+def test_how_long_it_is_to_count():
+    talk = session()
+    for text, scope in (
+        ("slower", "now"),
+        ("slower with this one", "object"),
+        ("from now on slower", "always"),
+        ("always use the blue plate", "always"),
+        ("a bit higher, every time", "always"),
+    ):
+        (found,) = say(talk, text)
+        assert (found.accepted, found.scope) == (True, scope), text
+
+
+def test_the_speed_that_was_meant_for_one_thing_ends_with_it():
+    talk = session()
+    assert talk.begin_step("put the red block in the bowl", NOW, "a") == []
+    talk.hear("half speed for this one", NOW, NOW, "one")
+    talk.hear("a bit faster", NOW, NOW, "two")
+    assert talk.speed == pytest.approx(0.6)
+    assert talk.begin_step("put the red block in the bowl", NOW + 1, "b") == []
+    undo, speed = talk.begin_step("put the blue block in the bowl", NOW + 2, "c")
+    assert (undo.kind, undo.undoes) == ("undo", "one.0")
+    assert speed.speed_factor == pytest.approx(2.0)
+    assert talk.speed == pytest.approx(1.2)
+    assert len({undo.correction_id, speed.correction_id}) == 2

@@ -267,3 +267,50 @@ def test_plan_is_renewed_before_it_expires():
     world.run(4)
     assert len(world.jobs) == jobs + 1
     assert not world.outcomes
+
+
+def undo(correction_id: str) -> Correction:
+    return Correction(0.0, "u", "undo that", "undo", undoes=correction_id)
+
+
+def test_another_target_is_taken_back():
+    world = World(max_attempts=1)
+    world.start()
+    world.run(1)
+    world.plan()
+    for name in ("c1", "c2"):
+        correction = Correction(world.now, name, "no", "retarget", phrase=f"the {name}")
+        world.core.correct(correction, world.now)
+    world.core.correct(undo("c2"), world.now)
+    world.run(1)
+    assert [c.correction_id for c in world.jobs[-1].request.corrections] == ["c1"]
+    world.plan()
+    world.core.correct(undo("somebody else's"), world.now)
+    assert world.phase == Phase.EXECUTING
+
+
+def test_another_task_is_taken_back():
+    world = World()
+    world.start("old")
+    world.run(1)
+    world.plan()
+    world.core.correct(task("new"), world.now)
+    world.core.correct(undo(task("new").correction_id), world.now)
+    assert world.core.task.instruction == "old"
+    world.do()
+    assert world.outcome.success
+
+
+def test_what_is_always_meant_counts_for_later_tasks_too():
+    world = World()
+    always = Correction(0.0, "c1", "always use the other plate", "retarget", scope="always")
+    world.core.correct(always, world.now)
+    for _ in range(2):
+        world.start()
+        world.run(1)
+        assert world.jobs[-1].request.corrections == (always,)
+        world.do()
+    world.core.correct(undo("c1"), world.now)
+    world.start()
+    world.run(1)
+    assert world.jobs[-1].request.corrections == ()

@@ -20,7 +20,8 @@ from hierarchy_nodes.correction.config import CorrectionConfig
 from hierarchy_nodes.correction.draft import Draft, refused
 from hierarchy_nodes.correction.normal import normalise
 from hierarchy_nodes.correction.scan import SOFT, Scanner
-from hierarchy_nodes.types import Correction, CorrectionKind, Gripper, LanguageMotion
+from hierarchy_nodes.correction.scope import scope_of
+from hierarchy_nodes.types import Correction, CorrectionKind, Gripper, LanguageMotion, Scope
 
 Kind = CorrectionKind
 GRIPPER_SECONDS = 1.0
@@ -48,6 +49,7 @@ EXAMPLES = (
     "let go",
     "no, the blue one",
     "use the other plate",
+    "undo that",
     "put it back",
     "put the red block on the blue plate",
 )
@@ -114,10 +116,11 @@ def parse(
     """
     config = config or CorrectionConfig()
     base = base_id or f"{stamp:.3f}"
-    drafts = _drafts(normalise(text), config, context or Context())
+    scope, normal = scope_of(normalise(text))
+    drafts = _drafts(normal, config, context or Context())
     weight = _weight(text)
     return [
-        _correction(draft, text, stamp, f"{base}.{index}", confidence, weight, config)
+        _correction(draft, text, stamp, f"{base}.{index}", confidence, weight, config, scope)
         for index, draft in enumerate(drafts)
     ]
 
@@ -137,6 +140,7 @@ def _correction(
     confidence: float,
     weight: float,
     config: CorrectionConfig,
+    scope: Scope,
 ) -> Correction:
     spoken = None
     if draft.accepted and draft.kind in (Kind.MOTION, Kind.GRIPPER):
@@ -164,6 +168,7 @@ def _correction(
         phrase=draft.phrase,
         answer=draft.answer,
         accepted=draft.accepted,
+        scope=scope,
     )
 
 
@@ -196,6 +201,8 @@ def _drafts(normal: str, config: CorrectionConfig, context: Context) -> list[Dra
     found = _tidy(found)
     if found and any(draft.kind != Kind.UNKNOWN for draft in found):
         return found
+    if re.fullmatch(r"(?:never ?mind|(?:forget|scratch) (?:it|that))(?: please)?", heard):
+        return things.parse_undo("undo that") or []
     if re.match(r"(?:please )?(?:wait|hold on|hang on|pause)\b", heard):
         return [control.pausing()]
     return [_unknown(heard)]
@@ -239,6 +246,7 @@ def _single(
 ) -> list[Draft] | None:
     return (
         things.parse_resumption(text)
+        or things.parse_undo(text)
         or control.parse_flow(text)
         or control.parse_speed(text, context.speed)
         or control.parse_gripper(text)

@@ -211,6 +211,8 @@ def _changed(c: Any, at: float, direction: Array, seen: _Seen, poses: Array) -> 
     if c.kind in (CorrectionKind.RETARGET, CorrectionKind.TASK):
         new = next((p for t, p in seen.plans if t > at and len(p.path)), None)
         return "no new plan came" if new is None else f'new plan: "{new.subtask}"'
+    if c.kind == CorrectionKind.UNDO:
+        return f"took back {c.undoes}"
     if c.kind == CorrectionKind.SPEED:
         return f"speed times {c.speed_factor:.2g}"
     return str(c.kind)

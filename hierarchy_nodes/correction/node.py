@@ -45,6 +45,7 @@ class CorrectionNode(HierarchyNode):
         self.create_subscription(msg.Transcript, "transcript", self._on_transcript, qos.EVENT)
         self.create_subscription(msg.StopState, "stop_state", self._on_stop_state, qos.LATCHED)
         self.create_subscription(Empty, "stop", self._on_stop, qos.EVENT)
+        self.create_subscription(msg.Plan, "plan", self._on_plan, qos.LATCHED)
         self.create_timer(QUEUE_PERIOD, self._publish_due)
         self.create_timer(RESET_PERIOD, self._call_reset)
 
@@ -75,6 +76,12 @@ class CorrectionNode(HierarchyNode):
             self._foreign_stop_at = self.now()
             self._session.stopped_by_another()
             self._resets_left = 0
+
+    def _on_plan(self, message: msg.Plan) -> None:
+        if message.path:
+            base = uuid.uuid4().hex[:8]
+            for correction in self._session.begin_step(message.subtask, self.now(), base):
+                self._corrections.publish(conversions.correction_to_msg(correction))
 
     def _hear(self, text: str, stamp: float, confidence: float = 1.0) -> None:
         base = uuid.uuid4().hex[:8]

@@ -7,11 +7,18 @@ from dataclasses import dataclass, replace
 
 from hierarchy_nodes.correction.config import CorrectionConfig
 from hierarchy_nodes.correction.grammar import Context, parse, seconds
-from hierarchy_nodes.types import Correction, CorrectionKind, Gripper, LanguageMotion
+from hierarchy_nodes.types import Correction, CorrectionKind, Gripper, LanguageMotion, Scope
 
+Kind = CorrectionKind
 MIN_SPEED, MAX_SPEED = 0.1, 2.0
 # Kinds after which motions that were said before make no sense any more.
-_CLEARING = (CorrectionKind.STOP, CorrectionKind.RETARGET, CorrectionKind.TASK)
+_CLEARING = (Kind.STOP, Kind.RETARGET, Kind.TASK)
+# What can be taken back, and what is done instead of what only the planner can take back.
+_UNDOABLE = (
+    Kind.MOTION, Kind.GRIPPER, Kind.SPEED, Kind.PAUSE, Kind.RESUME, Kind.RETARGET, Kind.TASK,
+)  # fmt: skip
+_CONTRARY = {Kind.PAUSE: (Kind.RESUME, "going on"), Kind.RESUME: (Kind.PAUSE, "pausing")}
+_REMEMBERED = 50
 
 
 @dataclass
@@ -35,6 +42,9 @@ class Session:
         self.stop_is_ours = False
         self._last: LanguageMotion | None = None
         self._queue: deque[_Pending] = deque()
+        # What was done and can be taken back, the newest last.
+        self._done: deque[Correction] = deque(maxlen=_REMEMBERED)
+        self._step = ""
 
     def hear(
         self, text: str, stamp: float, now: float, base_id: str, confidence: float = 1.0
@@ -46,7 +56,37 @@ class Session:
         )
         if confidence < self.config.min_confidence:
             found = [_doubted(correction) for correction in found]
-        return [self._note(correction, now) for correction in self._queued(found, now)]
+        noted = [self._note(correction, now) for correction in self._queued(found, now)]
+        result: list[Correction] = []
+        for correction in noted:
+            if correction.kind == Kind.UNDO and correction.accepted:
+                result += self._undo(correction, now)
+                continue
+            if correction.accepted and correction.kind in _UNDOABLE:
+                self._done.append(correction)
+            result.append(correction)
+        return result
+
+    def begin_step(self, subtask: str, now: float, base_id: str) -> list[Correction]:
+        """Another thing is worked on: the speed that was meant for the last one is taken back."""
+        before, self._step = self._step, subtask
+        if not before or before == subtask:
+            return []
+        over = [c for c in self._done if c.kind == Kind.SPEED and c.scope == Scope.OBJECT]
+        result = []
+        for index, correction in enumerate(over):
+            self._done.remove(correction)
+            taken = replace(
+                correction,
+                stamp=now,
+                correction_id=f"{base_id}.{index}",
+                kind=Kind.UNDO,
+                scope=Scope.NOW,
+                undoes=correction.correction_id,
+                answer=f'"{correction.text}" was meant for the last one',
+            )
+            result += [taken, *self._contrary(correction, taken, now)]
+        return result
 
     def set_stop(self, stopped: bool) -> None:
         """The arm's latched stop, as it tells."""
@@ -65,7 +105,7 @@ class Session:
     def resets_stop(self, correction: Correction) -> bool:
         """Whether `correction` is to lift the latched stop: only one that words caused."""
         return (
-            correction.kind == CorrectionKind.RESUME
+            correction.kind == Kind.RESUME
             and correction.accepted
             and self.config.resume_resets_stop
             and self.stop_is_ours
@@ -86,6 +126,37 @@ class Session:
         """How many motions have not been given out."""
         return len(self._queue)
 
+    def _undo(self, said: Correction, now: float) -> list[Correction]:
+        """Take back the newest thing that was done."""
+        if not self._done:
+            return [replace(said, accepted=False, answer="there is nothing that I could take back")]
+        last = self._done.pop()
+        taken = replace(said, undoes=last.correction_id, answer=f'taking back "{last.text}"')
+        return [taken, *self._contrary(last, taken, now)]
+
+    def _contrary(self, last: Correction, said: Correction, now: float) -> list[Correction]:
+        """What makes up for `last`; nothing where it has not been begun, or the planner knows."""
+        new = replace(said, correction_id=f"{said.correction_id}.1", undoes="")
+        if last.motion is not None:
+            waiting = [p for p in self._queue if p.motion.correction_id == last.correction_id]
+            for pending in waiting:
+                self._queue.remove(pending)
+            if waiting:
+                return []
+            motion = _reversed(last.motion, new)
+            found = replace(new, kind=last.kind, motion=motion, answer=motion.text)
+            return self._queued([found], now)
+        if last.kind == Kind.SPEED:
+            before = self.speed
+            self.speed = min(max(self.speed / last.speed_factor, MIN_SPEED), MAX_SPEED)
+            answer = f"going at {self.speed:.0%} of full speed"
+            factor = self.speed / before
+            return [replace(new, kind=Kind.SPEED, speed_factor=factor, answer=answer)]
+        if last.kind in _CONTRARY:
+            kind, answer = _CONTRARY[last.kind]
+            return [replace(new, kind=kind, answer=answer)]
+        return []
+
     def _queued(self, found: list[Correction], now: float) -> list[Correction]:
         """Put the motions of one utterance in line."""
         if any(correction.kind in _CLEARING and correction.accepted for correction in found):
@@ -103,25 +174,39 @@ class Session:
         """Remember what the next utterance may refer to, and tell what a stop delays."""
         if not correction.accepted:
             return correction
-        if correction.kind == CorrectionKind.STOP:
+        if correction.kind == Kind.STOP:
             self.stop_is_ours = self.stop_is_ours or not self.stopped
             self.stopped = True
-        elif correction.kind == CorrectionKind.SPEED:
+        elif correction.kind == Kind.SPEED:
             self.speed = min(max(self.speed * correction.speed_factor, MIN_SPEED), MAX_SPEED)
         elif correction.motion is not None:
             if correction.motion.gripper == Gripper.KEEP:
                 self._last = correction.motion
             if self.stopped:
                 return replace(correction, answer=f"{correction.answer}, once I may move again")
-        elif correction.kind == CorrectionKind.RESUME and self.stopped and not self.stop_is_ours:
+        elif correction.kind == Kind.RESUME and self.stopped and not self.stop_is_ours:
             answer = "the arm was stopped by somebody else: call reset_stop"
             return replace(correction, answer=answer, accepted=False)
         return correction
 
 
+def _reversed(motion: LanguageMotion, said: Correction) -> LanguageMotion:
+    """The way back."""
+    grips = {Gripper.OPEN: Gripper.CLOSE, Gripper.CLOSE: Gripper.OPEN}
+    return replace(
+        motion,
+        stamp=said.stamp,
+        text=f"back from: {motion.text}",
+        direction=-motion.direction,
+        rotation=-motion.rotation,
+        gripper=grips.get(motion.gripper, Gripper.KEEP),
+        correction_id=said.correction_id,
+    )
+
+
 def _doubted(correction: Correction) -> Correction:
     """Not acted on, unless it says stop."""
-    if correction.kind in (CorrectionKind.STOP, CorrectionKind.UNKNOWN):
+    if correction.kind in (Kind.STOP, Kind.UNKNOWN):
         return correction
     answer = f"I am not sure that I heard you, please say it again: {correction.answer}?"
     return replace(correction, accepted=False, motion=None, answer=answer)

@@ -52,6 +52,11 @@ unstack insert"""
 # "hold" is a pause ("hold on") or a grip ("hold it tight"), never a task.
 _VERBS = (set(vocabulary.VERB_OF) | set(_MORE_VERBS.split())) - {"hold"}
 _LEAD = re.compile(r"(?:(?:instead|actually|rather|now|but|and|so|first|next|go|just) )+")
+_UNDO = re.compile(
+    r"(?:undo|revert|reverse|take back|cancel)(?: (?:that|it|this|the last|what i (?:just )?said"
+    r"|(?:the|that) (?:last )?(?:one|correction|change|move|step)))?(?: again)?"
+    r"|(?:i )?take (?:it|that) back|(?:as|like) (?:it was )?before|go back to (?:how|where) it was"
+)
 _ANAPHOR = {"one", "other", "another", "ones"}
 
 
@@ -90,6 +95,13 @@ def parse_resumption(text: str) -> list[Draft] | None:
         return None
     answer = "going back to the task before"
     return [Draft(CorrectionKind.TASK, answer, phrase=text, words=text, confidence=0.9)]
+
+
+def parse_undo(text: str) -> list[Draft] | None:
+    """ "undo that": what was said before is taken back."""
+    if not _UNDO.fullmatch(text):
+        return None
+    return [Draft(CorrectionKind.UNDO, "taking that back", words="undo that")]
 
 
 def parse_task(text: str) -> list[Draft] | None:

@@ -39,6 +39,7 @@ from hierarchy_nodes.types import (
     Plan,
     RgbdFrame,
     RobotState,
+    Scope,
     Segments,
 )
 
@@ -73,6 +74,9 @@ class Executive:
         self._grasped: Plan | None = None
         self._tickets = 0
         self._interruptions = Interruptions()
+        # Corrections that count from now on, and the one that began the present task.
+        self._standing: list[Correction] = []
+        self._switched_by = ""
         self.task: Task | None = None
 
     # -- what a person does -------------------------------------------------------------------
@@ -115,7 +119,10 @@ class Executive:
         if not correction.accepted:
             return ""
         task = self.task
-        if correction.kind == CorrectionKind.TASK:
+        if correction.kind == CorrectionKind.UNDO:
+            self._take_back(correction.undoes, now)
+        elif correction.kind == CorrectionKind.TASK:
+            self._switched_by = correction.correction_id
             if task is None:
                 return correction.phrase
             earlier = self._interruptions.recall(correction.phrase)
@@ -123,10 +130,32 @@ class Executive:
             task.instruction = correction.phrase
             task.deadline = now + (task.deadline - task.started)
             self._begin(task, correction.phrase, now, earlier)
-        elif correction.kind == CorrectionKind.RETARGET and task is not None:
-            task.corrections.append(correction)
-            self._replan(task, now, counts=False)
+        elif correction.kind == CorrectionKind.RETARGET:
+            if correction.scope == Scope.ALWAYS:
+                self._standing.append(correction)
+            elif task is not None:
+                task.corrections.append(correction)
+            if task is not None:
+                self._replan(task, now, counts=False)
         return ""
+
+    def _take_back(self, correction_id: str, now: float) -> None:
+        """A correction of target or goal, or the last change of the task, counts no longer."""
+        task = self.task
+        given = [self._standing] + ([task.corrections] if task is not None else [])
+        for corrections in given:
+            found = [c for c in corrections if c.correction_id == correction_id]
+            for correction in found:
+                corrections.remove(correction)
+                if task is not None:
+                    self._replan(task, now, counts=False)
+        if task is not None and correction_id == self._switched_by:
+            self._switched_by = ""
+            earlier = self._interruptions.last()
+            if earlier is None:
+                self.cancel(now, "The task was taken back.")
+            else:
+                self._begin(task, earlier.instruction, now, earlier)
 
     # -- what the stack tells -----------------------------------------------------------------
 
@@ -287,7 +316,7 @@ class Executive:
             instruction=task.subtask,
             frame=frame,
             robot=robot,
-            corrections=tuple(task.corrections),
+            corrections=(*self._standing, *task.corrections),
             attempt=max(task.attempt, 1),
             previous=previous,
             holding=held,

@@ -58,7 +58,11 @@ class Interruptions:
     def recall(self, text: str) -> Interrupted | None:
         """The task to go back to, which is then forgotten; None if `text` asks for no such thing
         or there is none."""
-        return self._tasks.pop() if self._tasks and resumes(text) else None
+        return self.last() if resumes(text) else None
+
+    def last(self) -> Interrupted | None:
+        """The task that was interrupted last, which is then forgotten; None if there is none."""
+        return self._tasks.pop() if self._tasks else None
 
 
 def resumes(text: str) -> bool:
