@@ -88,7 +88,7 @@ class RobotFilter:
         square = np.einsum("ij,ij->j", cloud, cloud) - (2 * middles.astype("f4")) @ cloud
         radius = self._reach**2 - np.einsum("gi,gi->g", middles, middles)
         near = square < radius.astype("f4")[:, None]
-        for which in np.flatnonzero(near.any(axis=1)):
+        for which in np.flatnonzero(near.any(axis=1)).tolist():
             index = np.flatnonzero(near[which] & ~found)
             away = cloud[:, index] - origins[which, :, None].astype("f4")
             local = turns[which].T.astype("f4") @ away

@@ -17,21 +17,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from tqdm import tqdm
 
+from hierarchy_nodes.cli.arguments import key_values
+from hierarchy_nodes.correction.config import CorrectionConfig
 from hierarchy_nodes.correction.grammar import parse
 from hierarchy_nodes.files import write_json
-from hierarchy_nodes.learning.statistics import share
+from hierarchy_nodes.learning.statistics import grouped, share
 from hierarchy_nodes.learning.stop import voices
 from hierarchy_nodes.learning.stop.mixing import loud, noise
+from hierarchy_nodes.learning.words.phrases import MEASURED, NAMES, TUNED
+from hierarchy_nodes.parameters import with_values
 from hierarchy_nodes.speech.audio import RATE, Samples, Sound
-from hierarchy_nodes.speech.base import Recogniser
+from hierarchy_nodes.speech.base import RECOGNISERS, Heard, Recogniser
 from hierarchy_nodes.speech.config import SpeechConfig
 from hierarchy_nodes.speech.endpointing import Endpointer
-from hierarchy_nodes.types import Correction
+from hierarchy_nodes.types import Correction, CorrectionKind
 
-PHRASES = Path(__file__).parent / "phrases.yaml"
 SEED = 2_000_000
 # Decibels of words over noise, and the kinds of noise that take turns in it.
 SURROUNDINGS = {"clean": None, "20 dB": 20.0, "10 dB": 10.0}
@@ -58,13 +60,16 @@ def main() -> None:
     parser.add_argument("--voices", type=int, default=0, help="so many of them; default: all")
     parser.add_argument("--phrases", type=int, default=0, help="so many of them; default: all")
     parser.add_argument("--surroundings", nargs="+", choices=SURROUNDINGS, default=SURROUNDINGS)
+    parser.add_argument(
+        "--recogniser", default=SpeechConfig().recogniser, help="default: %(default)s"
+    )
+    parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--out", type=Path, default=Path("runs/recognition.json"))
     a = parser.parse_args()
-    book = yaml.safe_load(PHRASES.read_text(encoding="utf-8"))
-    phrases = book[a.part][: a.phrases or None]
+    phrases = (MEASURED if a.part == "measured" else TUNED)[: a.phrases or None]
     speakers = voices.measured() if a.part == "measured" else voices.trained()[::9]
     speakers = speakers[: a.voices or None]
-    recogniser = make_recogniser()
+    recogniser = make_recogniser(a.recogniser, key_values("--option", a.option))
     jobs = [(p, s, name) for name in a.surroundings for s in speakers for p in phrases]
     trials = []
     for index, (phrase, speaker, surrounding) in enumerate(tqdm(jobs, unit="phrase")):
@@ -72,11 +77,16 @@ def main() -> None:
         rng = np.random.default_rng(SEED + index % (len(speakers) * len(phrases)))
         sound = in_noise(speaker.speak(phrase, rng), SURROUNDINGS[surrounding], rng)
         begin = time.perf_counter()
-        heard = list(listen(sound, recogniser, tuple(book["names"])))
+        heard = list(listen(sound, recogniser, NAMES))
         taken = time.perf_counter() - begin
-        right = meanings(heard) == meanings([phrase])
-        trials.append(Trial(phrase, speaker.name, surrounding, " | ".join(heard), right, taken))
+        right = meanings(heard) == meanings([Heard(phrase, 1.0)])
+        trials.append(
+            Trial(
+                phrase, speaker.name, surrounding, " | ".join(h.text for h in heard), right, taken
+            )
+        )
     found = summary(trials)
+    found["per_voice"] = grouped((t.voice, t.right) for t in trials)
     write_json(a.out, {**found, "trials": [vars(t) for t in trials]})
     for t in trials:
         if not t.right:
@@ -84,12 +94,10 @@ def main() -> None:
     print(json.dumps(found, indent=1))
 
 
-def make_recogniser() -> Recogniser:
-    """The one that the speech node has by default."""
-    from hierarchy_nodes.speech.base import RECOGNISERS
-
-    kind = RECOGNISERS.get(SpeechConfig().recogniser)
-    found: Recogniser = kind(kind.Options())
+def make_recogniser(name: str, options: dict[str, Any]) -> Recogniser:
+    """By its name, as in the speech node's configuration."""
+    kind = RECOGNISERS.get(name)
+    found: Recogniser = kind(with_values(kind.Options(), options))
     return found
 
 
@@ -109,22 +117,25 @@ def in_noise(words: Samples, ratio: float | None, rng: np.random.Generator) -> S
     return np.clip(line + _LEVEL * 10 ** (-ratio / 20) * other, -1, 1).astype(np.float32)
 
 
-def listen(sound: Samples, recogniser: Recogniser, names: tuple[str, ...]) -> Iterator[str]:
+def listen(sound: Samples, recogniser: Recogniser, names: tuple[str, ...]) -> Iterator[Heard]:
     """What is heard in `sound`, utterance by utterance."""
     endpointer = Endpointer(SpeechConfig())
-    for begin in range(0, len(sound), _PIECE):
-        piece = Sound(begin / RATE, sound[begin : begin + _PIECE])
-        for utterance in endpointer.push(piece):
-            if text := recogniser.recognise(utterance, names).text:
-                yield text
-    for utterance in endpointer.flush():
-        if text := recogniser.recognise(utterance, names).text:
-            yield text
+    pieces = (Sound(i / RATE, sound[i : i + _PIECE]) for i in range(0, len(sound), _PIECE))
+    for utterance in [u for piece in pieces for u in endpointer.push(piece)] + endpointer.flush():
+        heard = recogniser.recognise(utterance, names)
+        if heard.text:
+            yield heard
 
 
-def meanings(texts: list[str]) -> list[tuple[Any, ...]]:
-    """The corrections in what was said, without who said them how."""
-    return [_meaning(correction) for text in texts for correction in parse(text, 0.0)]
+def meanings(heard: list[Heard]) -> list[tuple[Any, ...]]:
+    """The corrections in what was said, as the correction node acts on them."""
+    doubted = CorrectionConfig().min_confidence
+    return [
+        _meaning(correction)
+        for h in heard
+        for correction in parse(h.text, 0.0)
+        if h.confidence >= doubted or correction.kind == CorrectionKind.STOP
+    ]
 
 
 def _meaning(c: Correction) -> tuple[Any, ...]:
@@ -141,8 +152,8 @@ def summary(trials: list[Trial]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in dict.fromkeys(t.surrounding for t in trials):
         mine = [t for t in trials if t.surrounding == name]
-        stops = [t for t in mine if any(m[0] == "stop" for m in meanings([t.phrase]))]
-        stopped = sum(any(m[0] == "stop" for m in meanings([t.heard])) for t in stops)
+        stops = [t for t in mine if any(m[0] == "stop" for m in meanings([Heard(t.phrase, 1.0)]))]
+        stopped = sum(any(m[0] == "stop" for m in meanings([Heard(t.heard, 1.0)])) for t in stops)
         found[name] = {
             "understood": share(sum(t.right for t in mine), len(mine)),
             "stops understood by words alone": share(stopped, len(stops)),

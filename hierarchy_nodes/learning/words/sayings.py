@@ -6,7 +6,9 @@ Frames are those of ``learning.planner.sayings``: ``[a|b|]`` is one of its parts
 from __future__ import annotations
 
 import re
+from collections import Counter
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -193,6 +195,32 @@ def vocabulary() -> tuple[str, ...]:
     frames += [_BEFORE, _AFTER, _JOINT, _COLOR, _THING]
     words = {word for frame in frames for word in re.findall(r"[a-z]+", _SLOT.sub(" ", frame))}
     return (",", OTHER, *sorted(words))
+
+
+@lru_cache(maxsize=1)
+def usage(count: int = 60_000) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
+    """What `count` sentences show of how often words follow one another: see ``decoding.Usage``."""
+    rng = np.random.default_rng(1)
+    pairs: dict[str, Counter[str]] = {}
+    words: Counter[str] = Counter()
+    for _ in range(count):
+        said = [w if w in _known() else OTHER for w in words_of(say(rng))]
+        words.update([*said, ""])
+        for before, word in pairwise(("", *said, "")):
+            pairs.setdefault(before, Counter())[word] += 1
+    total = words.total()
+    return (
+        {
+            before: {word: round(n / after.total(), 5) for word, n in sorted(after.items())}
+            for before, after in sorted(pairs.items())
+        },
+        {word: round(n / total, 6) for word, n in sorted(words.items())},
+    )
+
+
+@lru_cache(maxsize=1)
+def _known() -> frozenset[str]:
+    return frozenset(vocabulary())
 
 
 def _say(rng: np.random.Generator) -> str:

@@ -149,7 +149,8 @@ class WordsTrainer(BaseTrainer):
                 opset_version=_OPSET,
             )
         self.average.to(self.device)
-        facts = {"vocabulary": list(sayings.vocabulary())}
+        pairs, shares = sayings.usage()
+        facts = {"vocabulary": list(sayings.vocabulary()), "pairs": pairs, "shares": shares}
         write_json(path.with_suffix(".json"), facts | {"training": training})
 
     def curves(self, looks: Sequence[dict[str, Any]]) -> list[Curve]:

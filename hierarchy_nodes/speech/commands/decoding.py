@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +16,23 @@ BLANK = 0
 _RIVALS = 3
 # Less likely words are none.
 _LEAST = 1e-3
+_SMOOTH = 0.9
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """Numbers of words, and how sure their least sure one is, in [0, 1]."""
+    """Numbers of words.
+
+    Attributes:
+        score: Logarithm of the probability of all of them.
+        sure: Probability of the least sure one.
+        mean: Of all of them, the mean probability.
+    """
 
     words: tuple[int, ...]
+    score: float
     sure: float
+    mean: float
 
 
 def sentences(scores: NDArray[np.float32], most: int = 1) -> Iterator[Sentence]:
@@ -45,14 +55,36 @@ def sentences(scores: NDArray[np.float32], most: int = 1) -> Iterator[Sentence]:
             return
         cost, chosen, first = heapq.heappop(queue)
         picked = [rivals[i] for rivals, i in zip(places, chosen, strict=True)]
-        sure = min((p for _, p in picked), default=1.0)
-        yield Sentence(tuple(word for word, _ in picked if word != BLANK), sure)
+        words = tuple(word for word, _ in picked if word != BLANK)
+        shares = [share for _, share in picked] or [1.0]
+        yield Sentence(words, -cost, min(shares), sum(shares) / len(shares))
         for place in range(first, len(places)):
             other = chosen[place] + 1
             if other < len(costs[place]):
                 dearer = cost + costs[place][other] - costs[place][other - 1]
-                queue_entry = (*chosen[:place], other, *chosen[place + 1 :])
-                heapq.heappush(queue, (dearer, queue_entry, place))
+                changed = (*chosen[:place], other, *chosen[place + 1 :])
+                heapq.heappush(queue, (dearer, changed, place))
+
+
+class Usage:
+    """How often words follow one another: a bigram model, smoothed with the words' own shares.
+
+    Args:
+        pairs: Word to the words after it with their shares; "" stands for beginning and end.
+        shares: Of each word in all that is said.
+    """
+
+    def __init__(self, pairs: Mapping[str, Mapping[str, float]], shares: Mapping[str, float]):
+        self._pairs, self._shares = pairs, shares
+
+    def score(self, words: Sequence[str]) -> float:
+        """Logarithm of the probability that somebody says `words`."""
+        total = 0.0
+        for before, word in pairwise(("", *words, "")):
+            follows = self._pairs.get(before, {}).get(word, 0.0)
+            own = self._shares.get(word, _LEAST)
+            total += log(_SMOOTH * follows + (1 - _SMOOTH) * own)
+        return total
 
 
 def _places(scores: NDArray[np.float32]) -> list[tuple[int, int]]:

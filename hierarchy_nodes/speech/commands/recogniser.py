@@ -21,13 +21,13 @@ from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.speech.audio import Sound
 from hierarchy_nodes.speech.base import Heard
-from hierarchy_nodes.speech.commands.decoding import Sentence, sentences
+from hierarchy_nodes.speech.commands.decoding import Sentence, Usage, sentences
 from hierarchy_nodes.speech.commands.encoder import Encoder
 from hierarchy_nodes.speech.whisper import WhisperOptions, WhisperRecogniser
 
 OTHER = "<other>"
 # Sentences of the network that are looked at.
-_MOST = 24
+_MOST = 64
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,9 @@ class CommandOptions(WhisperOptions):
     )
     sure: float = param(
         0.25, "Probability of its least sure word that a sentence needs", low=0.0, high=1.0
+    )
+    usage: float = param(
+        0.4, "What counts how people speak, beside what was heard", low=0.0, high=2.0
     )
 
 
@@ -57,6 +60,7 @@ class CommandRecogniser(WhisperRecogniser):
         try:
             facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
             self._vocabulary = ["", *(str(word) for word in facts["vocabulary"])]
+            self._usage = Usage(facts["pairs"], facts["shares"])
             self._session = onnxruntime.InferenceSession(
                 str(path), settings, providers=["CPUExecutionProvider"]
             )
@@ -68,15 +72,17 @@ class CommandRecogniser(WhisperRecogniser):
     def recognise(self, sound: Sound, names: Sequence[str] = ()) -> Heard:
         frames = self._encoder(sound.samples)
         (scores,) = self._session.run(None, {"frames": frames[None]})
-        for sentence in sentences(scores[0], _MOST):
-            text = self._text(sentence)
+        found = [self._read(sentence) for sentence in sentences(scores[0], _MOST)]
+        for _, sentence, text in sorted(found, key=lambda each: -each[0]):
             if sentence.sure >= self.options.sure and OTHER not in text and _understood(text):
-                return Heard(text, sentence.sure)
+                return Heard(text, sentence.mean)
         return super().recognise(sound, names)
 
-    def _text(self, sentence: Sentence) -> str:
-        words = " ".join(self._vocabulary[number] for number in sentence.words)
-        return words.replace(" ,", ",").strip(", ")
+    def _read(self, sentence: Sentence) -> tuple[float, Sentence, str]:
+        """How likely it is that this was said, and its words."""
+        words = [self._vocabulary[number] for number in sentence.words]
+        score = sentence.score + self.options.usage * self._usage.score(words)
+        return score, sentence, " ".join(words).replace(" ,", ",").strip(", ")
 
 
 def default_path() -> Path:
