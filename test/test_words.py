@@ -105,6 +105,8 @@ def test_words_without_a_network_are_refused(trained, tmp_path):
         CommandRecogniser(CommandOptions(words=str(tmp_path / "nowhere.onnx")))
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"no network")
-    broken.with_suffix(".json").write_text(json.dumps({"vocabulary": ["a"]}))
+    broken.with_suffix(".json").write_text(
+        json.dumps({"vocabulary": ["a"], "pairs": {}, "shares": {}})
+    )
     with pytest.raises(ConfigError, match="is no network"):
         CommandRecogniser(CommandOptions(words=str(broken)))

@@ -153,7 +153,9 @@ class Mixer:
             line[place - len(piece) : place] += piece
         if rng.random() < 0.4:
             after = self._any(AROUND, rng)
-            place = start + len(stop) + int(rng.uniform(0.06, 0.6) * RATE)
+            # Often without a pause: "stop it".
+            pause = rng.uniform(-0.03, 0.05) if rng.random() < 0.4 else rng.uniform(0.05, 0.6)
+            place = start + len(stop) + int(pause * RATE)
             piece = after[: max(0, len(line) - place)]
             line[place : place + len(piece)] += piece
         return start + len(stop)
