@@ -36,8 +36,8 @@ NEAR = (
     "stay", "stand", "steady", "still", "study", "style", "on top", "the top", "at the top",
     "a shop", "set up", "sit up", "step up", "start up", "stand up", "the spot", "top shelf",
     "desktop", "laptop", "rooftop", "workshop", "tabletop", "soap", "scope", "slope", "stoat",
-    "stats", "mop", "cop", "pop", "sock", "stocked", "storm", "starboard", "storehouse", "stockroom",
-    "nonsense", "stocking", "step by step", "stack it", "drop it", "top it", "swap it",
+    "stats", "mop", "cop", "pop", "sock", "stocked", "storm", "starboard", "storehouse",
+    "stockroom", "nonsense", "stocking", "step by step", "stack it", "drop it", "top it", "swap it",
     "last op", "best option", "opt", "adopt", "octopus", "stagger", "shopping", "toppings", "copy",
 )  # fmt: skip
 # Corrections without a stop in them.
