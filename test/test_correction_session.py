@@ -195,3 +195,11 @@ def test_the_speed_that_was_meant_for_one_thing_ends_with_it():
     assert speed.speed_factor == pytest.approx(2.0)
     assert talk.speed == pytest.approx(1.2)
     assert len({undo.correction_id, speed.correction_id}) == 2
+
+
+def test_to_take_back_a_pause_does_not_lift_a_stop():
+    talk = session()
+    say(talk, "pause")
+    say(talk, "stop")
+    assert [c.kind for c in say(talk, "undo that")] == ["undo"]
+    assert talk.stopped

@@ -152,7 +152,8 @@ class Session:
             answer = f"going at {self.speed:.0%} of full speed"
             factor = self.speed / before
             return [replace(new, kind=Kind.SPEED, speed_factor=factor, answer=answer)]
-        if last.kind in _CONTRARY:
+        if last.kind in _CONTRARY and not self.stopped:
+            # To take back a pause must not lift a stop that came after it.
             kind, answer = _CONTRARY[last.kind]
             return [replace(new, kind=kind, answer=answer)]
         return []
