@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from follower_world import BLOCK, PLATE, World, motion, place
+from follower_world import BLOCK, PLATE, World, motion, place, plan, point
 
 from hierarchy_nodes.errors import ErrorCode
 from hierarchy_nodes.geometry import yaw_of
-from hierarchy_nodes.types import Gripper
+from hierarchy_nodes.types import Gripper, Interaction
 
 
 def test_correction_without_a_plan_moves_exactly_that_far():
@@ -92,3 +92,10 @@ def test_planner_motions_and_old_corrections_move_nothing():
         motion(world, direction=left, valid_until=world.time - 1),
     ):
         assert world.tick(hold, words).chunk is None
+
+
+def test_a_path_that_leads_nowhere_is_done_at_once():
+    world = World()
+    here = point(world.tool.position)
+    nowhere = plan([here], interaction=Interaction.NONE, plan_id="aside", roles=False)
+    assert world.run(nowhere, limit=10.0).state == "done"

@@ -152,6 +152,9 @@ class PathFollower(ControllerBackend):
         if route.line is None:
             self._restart(o.robot.tool, now)
             dt = 0.0
+        if route.finished:
+            # A path of no more than where the tool is.
+            return self._end(o, Step(None, "done", "done", 1.0))
         self._advance(route, o, now, dt)
         if route.at_end:
             step = self._arrive(route, o, now)
