@@ -91,7 +91,7 @@ def test_spoken_words_become_corrections(graph, recording):
     first, second = (m for _, m in words)
     assert "left a bit" in first.text.lower()
     assert "stop" in second.text.lower()
-    assert first.engine == "whisper"
+    assert first.engine == "commands"
     assert first.confidence > 0.5
     assert -50 < first.loudness < -5
     # It tells when the words were spoken, not when they were understood.

@@ -14,7 +14,7 @@ class SpeechConfig(EndpointingOptions, AttentionOptions):
     """How words are told from noise, and what recognises them."""
 
     recogniser: str = plugin(
-        "whisper", "hierarchy_nodes.speech.base:RECOGNISERS", "What turns an utterance into words"
+        "commands", "hierarchy_nodes.speech.base:RECOGNISERS", "What turns an utterance into words"
     )
     least_loudness: float = param(
         -60.0, "Quieter utterances are not listened to, relative to full scale",

@@ -38,10 +38,10 @@ class CommandOptions(WhisperOptions):
         "", "ONNX file of the words' network; empty: the one that comes with the package"
     )
     sure: float = param(
-        0.25, "Probability of its least sure word that a sentence needs", low=0.0, high=1.0
+        0.1, "Probability of its least sure word that a sentence needs", low=0.0, high=1.0
     )
     usage: float = param(
-        0.4, "What counts how people speak, beside what was heard", low=0.0, high=2.0
+        0.6, "What counts how people speak, beside what was heard", low=0.0, high=2.0
     )
 
 
