@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from scenes import RED, cube, picture, plate, robot_at
@@ -22,16 +23,25 @@ from hierarchy_nodes.planner.compact import lexicon
 from hierarchy_nodes.planner.compact.answer import read_answer
 from hierarchy_nodes.planner.compact.backend import CompactPlanner
 from hierarchy_nodes.planner.compact.inputs import INTERACTIONS, PATH_POINTS, STATUSES
-from hierarchy_nodes.planner.compact.network import GRID, CompactNetwork, NetworkConfig
+from hierarchy_nodes.planner.compact.network import CompactNetwork, NetworkConfig
 from hierarchy_nodes.planner.compact.options import CompactOptions
 from hierarchy_nodes.planner.compact.text import FIRST, NOTHING, UNKNOWN, Reader, vocabulary_of
+from hierarchy_nodes.planner.compact.things import (
+    CHANNELS,
+    CROP,
+    GEOMETRY,
+    POINT,
+    colors_of,
+    padded,
+    see,
+)
 from hierarchy_nodes.planner.compact.weights import Calibration, PlannerWeights, load_weights
+from hierarchy_nodes.types import Gripper, Interaction
 from hierarchy_nodes.weights import save_weights
 
 TINY = NetworkConfig(
-    stem=8, middle=8, deep=16, width=32, heads=2, layers=1, text_layers=1, path_layers=1, fine=8,
-    words=24,
-)  # fmt: skip
+    channels=8, width=32, heads=2, layers=1, text_layers=1, path_layers=1, words=24
+)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +85,11 @@ def test_a_vocabulary_has_what_is_said_often():
 
 def forward(network, count=2):
     c = network.config
-    seen = network.see(torch.rand(count, 3, 240, 320))
+    there = torch.arange(4).expand(count, 4) < 3
+    seen = network.see(
+        torch.rand(count, 4, CHANNELS, CROP, CROP), torch.rand(count, 4, GEOMETRY),
+        torch.rand(count, 4, 3), there,
+    )  # fmt: skip
     ids = torch.randint(0, c.vocabulary + FIRST, (count, c.words))
     return network(
         seen, ids, torch.rand(count, c.words, lexicon.SIZE), torch.zeros_like(ids),
@@ -86,8 +100,10 @@ def forward(network, count=2):
 def test_answers_have_their_shapes_and_can_be_read():
     torch.manual_seed(0)
     found = forward(CompactNetwork(replace(TINY, vocabulary=5)).eval(), 1)
-    assert found["maps"].shape == (1, 3, *GRID)
-    answer = read_answer({name: value.detach() for name, value in found.items()})
+    assert found["roles"].shape == (1, 3, 4)
+    # The fourth is none.
+    assert (found["roles"].softmax(2)[..., 3] < 1e-9).all()
+    answer = read_answer({n: value.detach() for n, value in found.items()}, torch.rand(4, 2))
     assert answer.status in STATUSES
     assert answer.interaction in INTERACTIONS
     assert 0 <= answer.raw <= 1
@@ -95,23 +111,76 @@ def test_answers_have_their_shapes_and_can_be_read():
     assert sum(answer.statuses.values()) == pytest.approx(1.0, abs=1e-5)
 
 
-def test_peaks_are_found_apart_and_best_first():
-    maps = torch.full((1, 3, *GRID), -9.0)
-    maps[0, 0, 10:14, 20:24] = 6.0
-    maps[0, 0, 40:43, 60:63] = 5.5
+def test_whatever_may_be_meant_is_told_best_first():
+    roles = torch.tensor([[2.0, -9.0, 2.6, 0.0]]).expand(1, 3, 4)
+    points = torch.tensor([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6], [0.7, 0.8]])
     found = {
-        "maps": maps, "status": torch.tensor([[0.0, 0.0, 9.0, 0.0]]),
+        "roles": roles, "status": torch.tensor([[0.0, 0.0, 9.0, 0.0]]),
         "interaction": torch.zeros(1, 6), "flags": torch.tensor([[-9.0, -9.0, -9.0]]),
         "there": torch.full((1, 8), -1.0), "points": torch.zeros(1, 8, 2),
         "heights": torch.zeros(1, 8), "events": torch.zeros(1, 8, 3),
     }  # fmt: skip
-    answer = read_answer(found)
+    answer = read_answer(found, points)
     assert answer.status == "ambiguous"
-    spots = [(s.x * GRID[1], s.y * GRID[0]) for s in answer.targets]
-    assert len(spots) == 2
-    np.testing.assert_allclose(spots, [(22, 12), (61.5, 41.5)], atol=1.0)
+    np.testing.assert_allclose([(s.x, s.y) for s in answer.targets], [(0.5, 0.6), (0.1, 0.2)])
     assert answer.goal is None
-    assert read_answer(found | {"status": torch.tensor([[9.0, 0, 0, 0]])}).targets[1:] == ()
+    sure = read_answer(found | {"status": torch.tensor([[9.0, 0, 0, 0]])}, points)
+    assert [(s.x, s.y) for s in sure.targets] == [(pytest.approx(0.5), pytest.approx(0.6))]
+
+
+def test_what_comes_after_the_last_thing_and_word_makes_no_difference():
+    torch.manual_seed(1)
+    network = CompactNetwork(replace(TINY, vocabulary=5)).eval()
+    crops, geometry = torch.rand(1, 3, CHANNELS, CROP, CROP), torch.rand(1, 3, GEOMETRY)
+    there, ids = torch.ones(1, 3, dtype=torch.bool), torch.tensor([[2, 3, 4]])
+
+    def ask(more):
+        pad = torch.nn.functional.pad
+        words = pad(ids, (0, more), value=NOTHING)
+        seen = network.see(
+            pad(crops, (0,) * 7 + (more,)), pad(geometry, (0, 0, 0, more)),
+            torch.zeros(1, 3 + more, 3), pad(there, (0, more)),
+        )  # fmt: skip
+        colors = torch.zeros(1, 3 + more, lexicon.SIZE)
+        rest = torch.zeros(1, 16), torch.zeros(1, 6)
+        return network(seen, words, colors, torch.zeros_like(words), *rest)
+
+    short, long = ask(0), ask(5)
+    torch.testing.assert_close(long["roles"][..., :3], short["roles"])
+    for name in ("status", "points", "events"):
+        torch.testing.assert_close(long[name], short[name])
+
+
+# -- things -----------------------------------------------------------------------------------
+
+
+def test_things_are_seen_with_their_colour_place_and_outline():
+    frame, _ = picture([cube(0.5, 0.1, RED), plate(0.5, -0.1)])
+    things = see(frame, robot_at(0.0))
+    assert things.crops.shape == (2, CHANNELS, CROP, CROP)
+    # The plate is the larger one.
+    places = things.geometry[:, :3] * (0.2, 0.2, 0.1) + (0.45, 0.0, 0.05)
+    np.testing.assert_allclose(places[:, :2], [(0.5, -0.1), (0.5, 0.1)], atol=0.02)
+    red = np.array(lexicon.describe("red")[1:])
+    away = np.linalg.norm(colors_of(things.crops) - red, axis=1)
+    assert away[1] < away[0] - 0.5
+    for crop, point in zip(things.crops, things.geometry[:, POINT], strict=True):
+        outline = crop[3] > 127
+        assert 0.2 < outline.mean() < 0.9
+        row, column = int(point[1] * 240), int(point[0] * 320)
+        middle = crop[:3, CROP // 2, CROP // 2].astype(int)
+        assert np.abs(middle - frame.color[row, column].astype(int)).max() < 60
+
+
+def test_an_empty_table_can_be_asked_about():
+    frame, _ = picture([])
+    things = see(frame, robot_at(0.0))
+    assert len(things.crops) == 0
+    crops, geometry, colors, there = padded(things, 1)
+    assert crops.shape == (1, CHANNELS, CROP, CROP)
+    assert geometry.shape == (1, GEOMETRY)
+    assert colors.shape == (1, 3)
+    assert not there.any()
 
 
 def test_weights_come_back_and_broken_ones_are_told(tmp_path):
@@ -135,13 +204,13 @@ def test_weights_come_back_and_broken_ones_are_told(tmp_path):
     broken("'depth'.*Did you mean 'width'|'depth'", network={"depth": 3})
     broken("format 7", format=7)
     broken("layout", layout={})
-    broken("shape", network=vars(replace(network.config, fine=16)))
+    broken("shape", network=vars(replace(network.config, channels=16)))
     broken("not finite", calibration={"slope": float("inf"), "offset": 0.0})
-    save_weights(path, config, state | {"point.bias": state["point.bias"] * torch.nan})
-    with pytest.raises(ConfigError, match=r"'point.bias' contains NaN"):
+    save_weights(path, config, state | {"path.bias": state["path.bias"] * torch.nan})
+    with pytest.raises(ConfigError, match=r"'path.bias' contains NaN"):
         load_weights(path)
-    save_weights(path, config, {k: v for k, v in state.items() if k != "point.bias"})
-    with pytest.raises(ConfigError, match=r"'point\.bias' is missing"):
+    save_weights(path, config, {k: v for k, v in state.items() if k != "path.bias"})
+    with pytest.raises(ConfigError, match=r"'path\.bias' is missing"):
         load_weights(path)
     with pytest.raises(ConfigError, match="hierarchy train planner"):
         load_weights(tmp_path / "nothing.safetensors")
@@ -202,30 +271,37 @@ def test_training_writes_weights_that_the_backend_uses_and_resumes(folder, tmp_p
     validate_plan(plan, frame.stamp, frame)
 
 
-def test_an_image_varies_with_its_labels(folder):
+def test_things_are_told_from_the_depth_image_and_found_again_in_the_answers(folder):
     data = PlannerData(folder)
     data.encode_words(vocabulary_of(data.texts()), TINY.words)
-    vary = PlannerTrainingOptions().variation
     plain = data.batch(np.arange(5), 9, np.random.default_rng(0))
-    vary = replace(vary, zoom=0.0, shift=0.1, gain=0.0, tint=0.0, noise=0.0, blur=0.0)
-    moved = data.batch(np.arange(5), 9, np.random.default_rng(3), vary)
-    place = {int(i): k for k, i in enumerate(plain["index"])}
-    grid = torch.stack(
-        torch.meshgrid(torch.arange(GRID[0]) + 0.5, torch.arange(GRID[1]) + 0.5, indexing="ij"), -1
-    ).flatten(0, 1)[:, [1, 0]] / torch.tensor([GRID[1], GRID[0]])
+    wanted = plain["wanted"][:, 0]
+    meant = plain["roles"][:, 0]
+    assert (meant.sum(1)[wanted] == 1.0).float().mean() > 0.9
+    # Where the path takes something, it is taken near to what is meant.
+    points = plain["geometry"][plain["image_of"]][..., POINT]
+    close = (plain["path"][..., 3] == Gripper.CLOSE) & (plain["path_there"] > 0)
+    close[plain["interaction"] != INTERACTIONS.index(Interaction.PLACE)] = False
     checked = 0
-    for k, index in enumerate(moved["index"].tolist()):
-        j = place[index]
-        if plain["status"][j] != 0 or plain["masks"][j, 0].sum() == 0:
-            continue
-        if moved["masks"][k, 0].sum() == 0:
-            continue
-        by_mask = moved["masks"][k, 0] @ grid - plain["masks"][j, 0] @ grid
-        by_path = (moved["path"][k] - plain["path"][j])[0, :2]
-        if by_mask.abs().max() < 0.11:  # not cut off at the border
-            checked += 1
-            assert (by_mask - by_path).abs().max() < 0.03
+    for k in torch.nonzero(close.any(1) & (meant.sum(1) == 1.0))[:, 0].tolist():
+        at = plain["path"][k, int(close[k].int().argmax()), :2]
+        assert (meant[k] @ points[k] - at).norm() < 0.05
+        checked += 1
     assert checked >= 3
+    vary = PlannerTrainingOptions().variation
+    varied = data.batch(np.arange(5), 9, np.random.default_rng(3), vary)
+    assert (varied["crops"][:, :, 3] == plain["crops"][:, :, 3]).all()
+    assert (varied["crops"][:, :, :3] != plain["crops"][:, :, :3]).any()
+    torch.testing.assert_close(varied["geometry"], plain["geometry"], atol=0.3, rtol=0)
+
+
+def test_images_of_another_version_are_refused(folder, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "planner_images.json").write_text("{}")
+    table = pq.read_table(images.files_of(folder)[0]).drop_columns(["regions"])
+    pq.write_table(table, tmp_path / "data/train-00000.parquet")
+    with pytest.raises(ConfigError, match=r"another version.*regions"):
+        PlannerData(tmp_path)
 
 
 def test_calibration_makes_confidence_a_probability():

@@ -15,7 +15,7 @@ NODE = "hierarchy_nodes.correction.node"
 class World:
     """What the correction node speaks to: listeners, and an arm that can be stopped."""
 
-    def __init__(self, graph):
+    def __init__(self, graph, **parameters):
         self.graph = graph
         self.order: list[str] = []
         self.resets = 0
@@ -31,7 +31,7 @@ class World:
         node.create_subscription(Empty, "stop", self._on_stop, qos.EVENT)
         node.create_service(Trigger, "reset_stop", self._on_reset)
         self.set_stopped(False)
-        graph.start("correction", NODE)
+        graph.start("correction", NODE, **parameters)
         graph.wait_for(
             lambda: (
                 self.text.get_subscription_count()

@@ -36,13 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--steps",
         type=int,
         default=None,
-        help="default 20000, planner 30000, stop 6000, words 4000",
+        help="default 20000, planner 8000, stop 6000, words 4000",
     )
     parser.add_argument(
         "--batch",
         type=int,
         default=None,
-        help="in each process; default 128, planner 12, stop 48, words 32",
+        help="in each process; default 128, planner 32, stop 48, words 32",
     )
     parser.add_argument("--seed", type=int, default=0, help="default 0")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hierarchy_nodes.parameters import param
+from hierarchy_nodes.parameters import param, plugin
 
 
 @dataclass(frozen=True)
@@ -54,3 +54,12 @@ class CorrectionConfig:
     resume_resets_stop: bool = param(
         True, "Whether 'continue' also lifts a stop that a spoken word caused"
     )
+    rewording: str = plugin(
+        "none",
+        "hierarchy_nodes.correction.rewording.base:REWORDINGS",
+        "Rewords what the grammar does not understand: none, openai or embedding",
+    )
+    max_thought: float = param(
+        5.0, "What is understood later than this after it was said counts no more",
+        unit="s", low=0.1, high=60.0,
+    )  # fmt: skip

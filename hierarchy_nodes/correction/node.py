@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 import sys
 import uuid
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
 
 from hierarchy_interfaces import msg
 from rclpy.task import Future
@@ -13,9 +17,10 @@ from std_srvs.srv import Trigger
 
 from hierarchy_nodes import conversions, qos
 from hierarchy_nodes.correction.config import CorrectionConfig
+from hierarchy_nodes.correction.rewording.base import Rewording, Reworded
 from hierarchy_nodes.correction.session import Session
 from hierarchy_nodes.node_base import HierarchyNode, run
-from hierarchy_nodes.types import SPOTTER, CorrectionKind
+from hierarchy_nodes.types import SPOTTER, Correction, CorrectionKind
 
 QUEUE_PERIOD = 0.02
 RESET_PERIOD = 0.1
@@ -24,14 +29,31 @@ RESET_TRIES = 30
 TOGETHER = 1.0
 
 
+@dataclass(frozen=True)
+class Utterance:
+    """What was said, when, how surely it was heard, and how many were heard before."""
+
+    text: str
+    stamp: float
+    confidence: float
+    number: int
+
+
 class CorrectionNode(HierarchyNode):
-    """Publishes each correction, and what it asks of the arm at once."""
+    """Publishes each correction, and what it asks of the arm at once.
+
+    What the grammar does not know is thought about in a thread of its own.
+    """
 
     config: CorrectionConfig
 
     def __init__(self) -> None:
         super().__init__("correction", CorrectionConfig)
         self._session = Session(self.config)
+        self._rewording: Rewording = self.make_plugin("rewording")
+        self._thinker = ThreadPoolExecutor(1, "rewording")
+        self._names: tuple[str, ...] = ()
+        self._heard = 0
         self._resets_left = 0
         self._asked: Future | None = None
         self._own_stops = 0
@@ -46,8 +68,12 @@ class CorrectionNode(HierarchyNode):
         self.create_subscription(msg.StopState, "stop_state", self._on_stop_state, qos.LATCHED)
         self.create_subscription(Empty, "stop", self._on_stop, qos.EVENT)
         self.create_subscription(msg.Plan, "plan", self._on_plan, qos.LATCHED)
+        self.create_subscription(msg.Segments, "segments", self._on_segments, qos.SENSOR)
         self.create_timer(QUEUE_PERIOD, self._publish_due)
         self.create_timer(RESET_PERIOD, self._call_reset)
+
+    def close(self) -> None:
+        self._thinker.shutdown(wait=False, cancel_futures=True)
 
     def _on_text(self, message: String) -> None:
         self._hear(message.data, self.now())
@@ -83,9 +109,46 @@ class CorrectionNode(HierarchyNode):
             for correction in self._session.begin_step(message.subtask, self.now(), base):
                 self._corrections.publish(conversions.correction_to_msg(correction))
 
+    def _on_segments(self, message: msg.Segments) -> None:
+        self._names = tuple(segment.label for segment in message.segments)
+
     def _hear(self, text: str, stamp: float, confidence: float = 1.0) -> None:
         base = uuid.uuid4().hex[:8]
+        self._heard += 1
         found = self._session.hear(text, stamp, self.now(), base, confidence)
+        self._act(found)
+        if text.strip() and all(c.kind == CorrectionKind.UNKNOWN for c in found):
+            said = Utterance(text, stamp, confidence, self._heard)
+            self._thinker.submit(self._think, said, self._names)
+
+    def _think(self, said: Utterance, names: Sequence[str]) -> None:
+        """In the thinker's thread."""
+        try:
+            meant = self._rewording.reword(said.text, names)
+        except Exception as error:  # noqa: BLE001 - told; the grammar's own answer stands
+            tell = partial(self.report, "idle", level=msg.StackStatus.WARN, message=str(error))
+            self.call_soon(tell)
+            return
+        if meant is not None:
+            self.call_soon(partial(self._understand, said, meant))
+
+    def _understand(self, said: Utterance, meant: Reworded) -> None:
+        """Act on it, unless the moment is over."""
+        if self._heard != said.number or self.now() - said.stamp > self.config.max_thought:
+            message = f'"{said.text}" would have been "{meant.text}", but it is too late for that'
+            self.report("idle", message=message)
+            return
+        confidence = said.confidence * meant.confidence
+        base = uuid.uuid4().hex[:8]
+        found = self._session.hear(meant.text, said.stamp, self.now(), base, confidence)
+        self._act(
+            replace(c, text=said.text, answer=f'taking that as "{meant.text}": {c.answer}')
+            for c in found
+        )
+
+    def _act(self, corrections: Iterable[Correction]) -> None:
+        """Publish them, a stop before anything else."""
+        found = list(corrections)
         if any(correction.kind == CorrectionKind.STOP for correction in found):
             self._stop.publish(Empty())
             self._own_stops += 1

@@ -34,6 +34,7 @@ _CUE = re.compile(
     r"|its|it is|that is|thats|it was|make it|rather|actually|but|instead|better"
     r"|the target is|id rather(?: have)?)(?: ,)? "
 )
+_COPULAS = ("its", "it is", "that is", "thats", "it was")
 _TAKE = re.compile(r"(?:take|pick(?: up)?|grab|get|grasp|lift|fetch) ")
 _TAIL = re.compile(r" (?:instead|rather|i mean|i meant|i said|then|this time)$")
 _GOAL = re.compile(
@@ -65,7 +66,9 @@ def parse_retarget(text: str, contrast: bool) -> list[Draft] | None:
     text, tails = _TAIL.subn("", text)
     cued = contrast or bool(tails)
     while match := _CUE.match(text):
-        text, cued = text[match.end() :], True
+        text = text[match.end() :]
+        # "It is squashed" names nothing; "it is the zorp" does.
+        cued |= match["cue"] not in _COPULAS or _ARTICLE.match(text) is not None
     if re.fullmatch(r"(?:that is |thats |its |it is )?(?:the )?wrong [a-z ]+", text):
         return [_another(text.split("wrong ", 1)[1])]
     text, takes = _TAKE.subn("", text, count=1) if _TAKE.match(text) else (text, 0)

@@ -24,31 +24,32 @@ from hierarchy_nodes.planner.compact.inputs import (
     BEFORE,
     HEIGHT,
     INTERACTIONS,
-    MAPS,
     PATH_POINTS,
     STATUSES,
     WIDTH,
 )
 from hierarchy_nodes.planner.compact.motion import motion_inputs, motion_label
-from hierarchy_nodes.planner.compact.network import GRID, STRIDE
-from hierarchy_nodes.planner.compact.text import FIRST, UNKNOWN, Reader
+from hierarchy_nodes.planner.compact.text import FIRST, NOTHING, UNKNOWN, Reader
+from hierarchy_nodes.planner.compact.things import GEOMETRY, MOST, POINT, Things, crops_of, padded
 from hierarchy_nodes.planner.drawing import work_end
 from hierarchy_nodes.types import Gripper, Interaction, Pose
 
 Batch = dict[str, Tensor]
 _NAMES = [str(i) for i in INTERACTIONS]
+# Parts of a batch that tell what is seen.
+_LOOK = ("crops", "geometry", "shades", "seen")
+# An item is seen as the thing with which it has more than this share of the smaller one's pixels.
+_ENOUGH = 0.4
 
 
 @dataclass(frozen=True)
 class VariationOptions:
     """How images and words are varied in training."""
 
-    zoom: float = param(0.08, "Images grow or shrink by at most", low=0.0, high=0.5)
-    shift: float = param(0.05, "... and move by at most, in widths", low=0.0, high=0.5)
+    place: float = param(0.03, "Noise on where things are and how large", low=0.0, high=1.0)
     gain: float = param(0.15, "Brightness and contrast", low=0.0, high=0.9)
     tint: float = param(0.06, "Each colour channel", low=0.0, high=0.5)
     noise: float = param(0.02, "Of each pixel, at most", low=0.0, high=0.5)
-    blur: float = param(0.2, "Share of blurred images", low=0.0, high=1.0)
     word: float = param(0.03, "A word becomes unknown", low=0.0, high=1.0)
     color_word: float = param(0.3, "A colour word is known by its colour alone", low=0, high=1)
     noun: float = param(0.6, "'thing' becomes an unknown word", low=0.0, high=1.0)
@@ -62,29 +63,39 @@ class Task:
     values: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class _Picture:
+    """An image: the things that are seen, and which of them each item of the setting is, or -1."""
+
+    things: Things
+    seen_as: NDArray[np.int64]
+
+
 class PlannerData:
-    """All images of a folder, compressed in memory, and their instructions.
+    """What is seen in all images of a folder, and their instructions.
 
     Args:
         folder: Of ``images.collect_images``.
+        least: Images that are needed; to keep some back takes two.
 
     Raises:
-        ConfigError: There are none, or too few.
+        ConfigError: There are none, too few, or of another version.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._pictures: list[tuple[bytes, bytes]] = []
+    def __init__(self, folder: Path, least: int = 2) -> None:
+        self._pictures: list[_Picture] = []
         states: list[Any] = []
         self.tasks: list[Task] = []
         for path in files_of(folder):
             for row in pq.read_table(path).to_pylist():
                 number = len(self._pictures)
-                self._pictures.append((row["image"]["bytes"], row["things"]["bytes"]))
+                self._pictures.append(_picture(path, row))
                 states.append(row["state"])
                 self.tasks += [Task(number, values) for values in row["tasks"]]
         self._states = np.array(states, dtype=np.float32)
-        if len(self._pictures) < 2:
-            raise ConfigError(f"{folder}: {len(self._pictures)} images are too few, 2 are needed.")
+        if len(self._pictures) < least:
+            few = f"{len(self._pictures)} images are too few"
+            raise ConfigError(f"{folder}: {few}, {least} are needed.")
         self.images = len(self._pictures)
         self._of_image: list[list[int]] = [[] for _ in range(self.images)]
         for i, task in enumerate(self.tasks):
@@ -129,52 +140,47 @@ class PlannerData:
         """Images with up to `each` of their instructions.
 
         Returns:
-            ``images`` ``(B, 3, 240, 320)`` uint8; ``image_of`` ``(N,)``; inputs of the network
-            ``ids, colors, segments, state, before``; answers ``masks`` ``(N, 3, cells)`` (each
-            sums to 1, or is empty), ``status, interaction`` ``(N,)``, ``flags`` ``(N, 3)``,
-            ``path`` ``(N, P, 4)``, ``path_there`` ``(N, P)``, ``work_end`` ``(N,)`` the place of
-            the point where the work ends; and of the motion ``motion``,
-            ``signs, grip, way``.
+            ``crops, geometry, shades, seen`` of K things an image, as ``CompactNetwork.see`` takes
+            them (crops uint8); ``image_of`` ``(N,)``; inputs of the
+            network ``ids, colors, segments, state, before``; answers ``roles`` ``(N, 3, K)``
+            (each sums to 1, or is empty), ``wanted`` ``(N, 2)`` (whether a target and a goal are
+            meant), ``status, interaction`` ``(N,)``, ``flags`` ``(N, 3)``, ``path``
+            ``(N, P, 4)``, ``path_there`` ``(N, P)``, ``work_end`` ``(N,)`` the place of the point
+            where the work ends; and of the motion ``motion``, ``signs, grip, way``.
         """
-        pixels = np.empty((len(images), HEIGHT, WIDTH, 3), np.uint8)
+        pictures = [self._pictures[int(number)] for number in images]
+        # As many things and words as there are in this batch.
+        most = max(1, *(len(picture.things.crops) for picture in pictures))
+        looks: list[tuple[NDArray, ...]] = []
         rows: list[dict[str, NDArray]] = []
         of: list[int] = []
         for place, number in enumerate(images):
-            color, things = self._decode(int(number))
-            warp = _warp(rng, vary) if vary else (1.0, 0.0, 0.0)
-            color, things = _warped(color, things, warp)
-            pixels[place] = _varied(color, rng, vary) if vary else color
+            things = pictures[place].things
+            looks.append(padded(_varied(things, rng, vary) if vary else things, most))
             tasks = self._of_image[int(number)]
             chosen = rng.permutation(len(tasks))[:each] if vary else range(min(each, len(tasks)))
             for k in chosen:
-                rows.append(self._row(tasks[int(k)], things, warp, rng, vary))
+                rows.append(self._row(tasks[int(k)], rng, vary))
                 of.append(place)
         found = {name: torch.from_numpy(np.stack([r[name] for r in rows])) for name in rows[0]}
-        found["images"] = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
+        for name, parts in zip(_LOOK, zip(*looks, strict=True), strict=True):
+            found[name] = torch.from_numpy(np.stack(parts))
         found["image_of"] = torch.tensor(of)
-        return found
-
-    def _decode(self, number: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        image, things = (np.frombuffer(part, np.uint8) for part in self._pictures[number])
-        bgr = cv2.imdecode(image, cv2.IMREAD_COLOR)
-        shown = cv2.imdecode(things, cv2.IMREAD_GRAYSCALE)
-        if bgr is None or shown is None:
-            raise ConfigError(f"image {number} of the data set cannot be decoded; collect it anew.")
-        color = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
-        return np.asarray(color, dtype=np.uint8), np.asarray(shown, dtype=np.uint8)
+        found["roles"] = found["roles"][..., :most]
+        longest = max(1, int((found["ids"] != NOTHING).sum(1).max()))
+        return found | {name: found[name][:, :longest] for name in ("ids", "colors", "segments")}
 
     def _row(
         self,
         index: int,
-        things: NDArray[np.uint8],
-        warp: tuple[float, float, float],
         rng: np.random.Generator,
         vary: VariationOptions | None,
     ) -> dict[str, NDArray]:
         task = self.tasks[index]
         values = task.values
+        picture = self._pictures[task.image]
         groups = (values["targets"], [values["goal"]], values["avoid"])
-        masks = np.stack([_cells(things, [i for i in g if i >= 0]) for g in groups])
+        roles = np.stack([_shares(picture, [i for i in g if i >= 0]) for g in groups])
         state = self._states[task.image].copy()
         path = np.zeros((PATH_POINTS, 4), dtype=np.float32)
         there = np.zeros(PATH_POINTS, dtype=np.float32)
@@ -182,8 +188,6 @@ class PlannerData:
         path[: len(drawn)], there[: len(drawn)] = drawn, 1.0
         motion = self._motion(state, path, there, rng)
         ends = [Gripper(int(event)) for event in path[: max(len(drawn), 1), 3]]
-        for points in (path[:, :2], state[None, :2]):
-            points[:] = (points - 0.5) * warp[0] + 0.5 + warp[1:]
         ids = self._ids[index]
         if vary:
             ids = self._forgetful(index, rng, vary)
@@ -192,11 +196,14 @@ class PlannerData:
             "colors": self._colors[index],
             "segments": self._segments[index],
             "state": state,
-            "before": _before(things, values["before"], rng),
-            "masks": masks.reshape(len(MAPS), -1),
+            "before": _before(picture, values["before"]),
+            "roles": roles,
+            "wanted": np.array([bool(values["targets"]), values["goal"] >= 0]),
             "status": np.array(STATUSES.index(values["status"])),
             "interaction": np.array(_NAMES.index(values["interaction"])),
-            "flags": np.array([values["more"], *(masks[1:].sum((1, 2)) > 0)], dtype=np.float32),
+            "flags": np.array(
+                [values["more"], values["goal"] >= 0, bool(values["avoid"])], dtype=np.float32
+            ),
             "path": path,
             "path_there": there,
             "work_end": np.array(work_end(Interaction(values["interaction"]), ends)),
@@ -268,65 +275,68 @@ def _opening(path: NDArray, i: int, share: float, rng: np.random.Generator) -> f
     return opening
 
 
-def _warp(rng: np.random.Generator, vary: VariationOptions) -> tuple[float, float, float]:
-    x, y = rng.uniform(-vary.shift, vary.shift, 2)
-    return float(1 + rng.uniform(-vary.zoom, vary.zoom)), float(x), float(y)
+def _picture(path: Path, row: dict[str, Any]) -> _Picture:
+    """Of one row of a file."""
+    try:
+        image, things, regions = (
+            cv2.imdecode(np.frombuffer(row[name]["bytes"], np.uint8), flag)
+            for name, flag in (
+                ("image", cv2.IMREAD_COLOR),
+                ("things", cv2.IMREAD_GRAYSCALE),
+                ("regions", cv2.IMREAD_GRAYSCALE),
+            )
+        )
+        geometry = np.array(row["geometry"], np.float32).reshape(-1, GEOMETRY)
+    except (KeyError, ValueError, cv2.error) as error:
+        raise ConfigError(f"{path}: of another version ({error}); collect it anew.") from error
+    if image is None or things is None or regions is None:
+        raise ConfigError(f"{path}: an image cannot be decoded; collect it anew.")
+    color = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+    masks = [regions == i + 1 for i in range(len(geometry))]
+    # How many pixels of each item are taken for each thing.
+    together = np.zeros((256, 256), np.int64)
+    np.add.at(together, (things.astype(int), regions.astype(int)), 1)
+    shared = together[1 : len(row["labels"]) + 1, 1 : len(geometry) + 1]
+    seen_as = np.full(len(row["labels"]), -1)
+    if shared.size:
+        smaller = np.minimum(
+            np.bincount(things.ravel(), minlength=256)[1 : len(shared) + 1, None],
+            np.array([mask.sum() for mask in masks]),
+        )
+        best = shared.argmax(1)
+        enough = shared.max(1) > _ENOUGH * np.take_along_axis(smaller, best[:, None], 1)[:, 0]
+        seen_as = np.where(enough, best, -1)
+    return _Picture(Things(crops_of(color, masks), geometry), seen_as)
 
 
-def _warped(
-    color: NDArray[np.uint8], things: NDArray[np.uint8], warp: tuple[float, float, float]
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    scale, x, y = warp
-    if warp == (1.0, 0.0, 0.0):
-        return color, things
-    matrix = np.array(
-        [
-            [scale, 0, WIDTH * (0.5 - 0.5 * scale + x)],
-            [0, scale, HEIGHT * (0.5 - 0.5 * scale + y)],
-        ]
-    )
-    size = (WIDTH, HEIGHT)
-    color = cv2.warpAffine(color, matrix, size, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[assignment]
-    things = cv2.warpAffine(things, matrix, size, flags=cv2.INTER_NEAREST)  # type: ignore[assignment]
-    return color, things
-
-
-def _varied(
-    color: NDArray[np.uint8], rng: np.random.Generator, vary: VariationOptions
-) -> NDArray[np.uint8]:
-    """Another camera's idea of the same light."""
+def _varied(things: Things, rng: np.random.Generator, vary: VariationOptions) -> Things:
+    """As another camera sees them, and another look at the same depth measures them."""
     gain = 1 + rng.uniform(-vary.gain, vary.gain) + rng.uniform(-vary.tint, vary.tint, 3)
     shift = 255 * rng.uniform(-0.3, 0.3) * vary.gain
-    found = color.astype(np.float32) * gain.astype(np.float32) + np.float32(shift)
-    if rng.random() < vary.blur:
-        found = np.asarray(cv2.GaussianBlur(found, (3, 3), rng.uniform(0.3, 1.0)))
+    crops = things.crops.copy()
+    colors = crops[:, :3].astype(np.float32) * gain[:, None, None].astype(np.float32)
     noise = np.float32(255 * vary.noise * rng.random())
-    found += noise * rng.standard_normal(found.shape, dtype=np.float32)
-    return np.clip(found, 0, 255).astype(np.uint8)
+    colors += noise * rng.standard_normal(colors.shape, dtype=np.float32) + np.float32(shift)
+    crops[:, :3] = np.clip(colors, 0, 255)
+    geometry = things.geometry.copy()
+    geometry[:, :8] += vary.place * rng.standard_normal(geometry[:, :8].shape, dtype=np.float32)
+    return Things(crops, geometry)
 
 
-def _cells(things: NDArray[np.uint8], items: list[int]) -> NDArray[np.float32]:
-    """``GRID``: how much of each cell shows one of the items, as shares that sum to 1."""
-    if not items:
-        return np.zeros(GRID, dtype=np.float32)
-    among = np.zeros(256, dtype=bool)
-    among[[i + 1 for i in items]] = True
-    cells = among[things].reshape(GRID[0], STRIDE, GRID[1], STRIDE).mean((1, 3), dtype=np.float32)
-    total = float(cells.sum())
-    return np.asarray(cells / total if total > 0 else cells, dtype=np.float32)
+def _shares(picture: _Picture, items: list[int]) -> NDArray[np.float32]:
+    """``(MOST,)``: equal shares of the things that the items are seen as."""
+    found = np.zeros(MOST, np.float32)
+    for thing in picture.seen_as[items]:
+        if thing >= 0:
+            found[thing] = 1.0
+    return found / max(float(found.sum()), 1.0)
 
 
-def _before(
-    things: NDArray[np.uint8], before: list[int], rng: np.random.Generator
-) -> NDArray[np.float32]:
+def _before(picture: _Picture, before: list[int]) -> NDArray[np.float32]:
     """As ``inputs.before_of``: a pixel of what the last plan was about."""
     found = np.zeros(BEFORE, dtype=np.float32)
     for i, item in enumerate(before):
-        if item < 0:
-            continue
-        rows, columns = np.nonzero(things == item + 1)
-        if len(rows):
-            k = int(rng.integers(len(rows)))
-            x, y = (columns[k] + 0.5) / WIDTH, (rows[k] + 0.5) / HEIGHT
-            found[3 * i : 3 * i + 3] = x, y, 1.0
+        thing = picture.seen_as[item] if item >= 0 else -1
+        if thing >= 0:
+            found[3 * i : 3 * i + 3] = *picture.things.geometry[thing, POINT], 1.0
     return found

@@ -1,8 +1,9 @@
 """Action-free images with instructions and their answers, as parquet files that others can read.
 
 One row an image: ``image`` and ``things`` (which pixel shows which thing) as ``{bytes, path}``,
-as Hugging Face's ``datasets`` keeps images; the arm's and camera's ``state``; ``tasks``, a list of
-instructions with their answers (see ``answers.Wish``).
+as Hugging Face's ``datasets`` keeps images; ``regions``, which pixel belongs to which thing as the
+depth image has it, and the ``geometry`` of these; the arm's and camera's ``state``; ``tasks``, a
+list of instructions with their answers (see ``answers.Wish``).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from hardware.cell.scene import NOVEL_COLORS
@@ -33,6 +35,9 @@ from hierarchy_nodes.learning.planner.stage import Stage
 from hierarchy_nodes.learning.planner.texture import HELD_OUT_PATTERNS
 from hierarchy_nodes.learning.planner.wishes import Wisher
 from hierarchy_nodes.planner.compact.inputs import STATE, state_of
+from hierarchy_nodes.planner.compact.things import GEOMETRY, MOST, geometry_of
+from hierarchy_nodes.segmenter.clusters import find_clusters
+from hierarchy_nodes.types import RgbdFrame, RobotState
 
 # Demonstrations have the seeds below, evaluation those below 100000.
 FIRST_SEED, LAST_SEED = 500_000, RESERVED_SEED - 1
@@ -61,6 +66,8 @@ SCHEMA = pa.schema(
         ("seed", pa.int64()),
         ("image", _IMAGE),
         ("things", _IMAGE),
+        ("regions", _IMAGE),
+        ("geometry", pa.list_(pa.list_(pa.float32(), GEOMETRY))),
         ("labels", pa.list_(pa.string())),
         ("state", pa.list_(pa.float32(), STATE)),
         ("tasks", pa.list_(_TASK)),
@@ -115,17 +122,36 @@ def row(seed: int) -> dict[str, Any]:
             break
     frame, robot = picture.frame, picture.robot
     state = state_of(robot, frame.intrinsics, frame.camera_pose, bool(setting.held))
-    bgr = cv2.cvtColor(frame.color, cv2.COLOR_RGB2BGR)
-    _, image = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    _, things = cv2.imencode(".png", picture.things)
     return {
         "seed": seed,
-        "image": {"bytes": image.tobytes(), "path": f"{seed}.jpg"},
-        "things": {"bytes": things.tobytes(), "path": f"{seed}.png"},
+        **look(frame, robot, picture.things, str(seed)),
         "labels": [f"{item.color} {item.kind}" for item in setting.items],
         "state": state.tolist(),
         "tasks": [_plain(wish) for wish in wishes],
     }
+
+
+def look(
+    frame: RgbdFrame, robot: RobotState, things: NDArray[np.uint8], name: str
+) -> dict[str, Any]:
+    """The columns of a row that tell what is seen.
+
+    Args:
+        frame: Of the camera. robot: At that time.
+        things: ``(H, W)`` 0, or the number of a thing + 1.
+        name: Of the image.
+    """
+    clusters = find_clusters(frame, robot)[:MOST]
+    regions = np.zeros(things.shape, np.uint8)
+    for number, cluster in reversed(list(enumerate(clusters, 1))):
+        regions[cluster.mask] = number
+    bgr = cv2.cvtColor(frame.color, cv2.COLOR_RGB2BGR)
+    _, image = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    columns: dict[str, Any] = {"image": {"bytes": image.tobytes(), "path": f"{name}.jpg"}}
+    for column, numbers in (("things", things), ("regions", regions)):
+        _, png = cv2.imencode(".png", numbers)
+        columns[column] = {"bytes": png.tobytes(), "path": f"{name}.{column}.png"}
+    return columns | {"geometry": geometry_of(clusters).tolist()}
 
 
 def _plain(wish: Wish) -> dict[str, Any]:

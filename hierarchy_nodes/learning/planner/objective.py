@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hierarchy_nodes.learning.planner.data import Batch
-from hierarchy_nodes.planner.compact.answer import best_cells, sureness
-from hierarchy_nodes.planner.compact.inputs import MAPS, STATUSES
-from hierarchy_nodes.planner.compact.network import GRID, CompactNetwork, Seen
+from hierarchy_nodes.planner.compact.answer import sureness
+from hierarchy_nodes.planner.compact.inputs import HEIGHT, ROLES, STATUSES, WIDTH
+from hierarchy_nodes.planner.compact.network import CompactNetwork
 
 PLAN = STATUSES.index("plan")
 # How much each part of the loss counts.
@@ -23,10 +23,11 @@ WEIGHTS = {
 
 def outputs(network: CompactNetwork, batch: Batch) -> dict[str, Tensor]:
     """The network on a batch: each image is encoded once."""
-    seen = network.see(batch["images"].float() / 255)
-    of = batch["image_of"]
+    seen = network.see(
+        batch["crops"].float() / 255, batch["geometry"], batch["shades"], batch["seen"]
+    )
     names = ("ids", "colors", "segments", "state", "before")
-    return network(Seen(seen.fine[of], seen.coarse[of]), *(batch[name] for name in names))
+    return network(seen.of(batch["image_of"]), *(batch[name] for name in names))
 
 
 class PlannerObjective(nn.Module):
@@ -39,12 +40,12 @@ class PlannerObjective(nn.Module):
     def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         found = outputs(self.network, batch)
         parts: dict[str, Tensor] = {}
-        for i, role in enumerate(MAPS):
-            mask = batch["masks"][:, i]
-            there = mask.sum(1) > 0
-            surprise = -(mask * found["maps"][:, i].flatten(1).log_softmax(1)).sum(1)
-            # Less the entropy of the mask: what a perfect answer would still cost.
-            least = -(mask * mask.clamp(min=1e-9).log()).sum(1)
+        for i, role in enumerate(ROLES):
+            meant = batch["roles"][:, i]
+            there = meant.sum(1) > 0
+            surprise = -(meant * found["roles"][:, i].log_softmax(1)).sum(1)
+            # Less the entropy of what is meant: what a perfect answer would still cost.
+            least = -(meant * meant.clamp(min=1e-9).log()).sum(1)
             parts[str(role)] = _mean(surprise - least, there)
         parts["status"] = functional.cross_entropy(found["status"], batch["status"])
         parts["interaction"] = functional.cross_entropy(found["interaction"], batch["interaction"])
@@ -89,29 +90,24 @@ def judge(network: CompactNetwork, batch: Batch) -> dict[str, Tensor]:
     """Of each question: what was right, how sure the network was, how far the path was off.
 
     Returns:
-        ``(N,)`` each: ``status`` (right), ``target`` and ``goal`` (point inside; true where there
-        is none), ``end`` (how far off the work ends, widths; NaN without a plan), ``motion``
+        ``(N,)`` each: ``status`` (right), ``target`` and ``goal`` (the right thing; true where none
+        is meant), ``end`` (how far off the work ends, widths; NaN without a plan), ``motion``
         (all right), ``interaction``, ``raw``, ``right`` (what a confidence is about), ``planned``,
         and ``said`` and ``true``, numbers of the statuses.
     """
     found = outputs(network, batch)
     planned = batch["status"] == PLAN
-    points = best_cells(found["maps"])
-    column = (points[..., 0] * GRID[1]).long().clamp(0, GRID[1] - 1)
-    row = (points[..., 1] * GRID[0]).long().clamp(0, GRID[0] - 1)
-    at = (row * GRID[1] + column)[..., None]
-    masks = batch["masks"]
-    inside = masks.gather(2, at)[..., 0] > 0
-    none = masks.sum(2) == 0
+    best = found["roles"].argmax(2, keepdim=True)
+    right = batch["roles"].gather(2, best)[..., 0] > 0
     said = found["status"].argmax(1)
     last = batch["work_end"]
     place = last[:, None, None].expand(-1, 1, 2)
     off = found["points"].gather(1, place) - batch["path"][..., :2].gather(1, place)
-    end = (off[:, 0] * torch.tensor([1.0, GRID[0] / GRID[1]], device=off.device)).norm(dim=1)
+    end = (off[:, 0] * torch.tensor([1.0, HEIGHT / WIDTH], device=off.device)).norm(dim=1)
     signs, grip, _ = network.motion(batch["motion"])
     motion = (signs.argmax(2) == batch["signs"]).all(1) & (grip.argmax(1) == batch["grip"])
     status = said == batch["status"]
-    target, goal = inside[:, 0] | none[:, 0], inside[:, 1] | none[:, 1]
+    target, goal = (right[:, i] | ~batch["wanted"][:, i] for i in range(2))
     nan = torch.full_like(end, torch.nan)
     return {
         "status": status,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hierarchy_nodes.learning.planner.data import PlannerData, VariationOptions
@@ -35,9 +36,9 @@ _LOOK = 16  # images at a time where nothing is learned
 class PlannerTrainingOptions(RunOptions):
     """How to train; `batch` counts images."""
 
-    steps: int = param(30_000, "Optimiser steps", low=1, high=10_000_000)
-    batch: int = param(12, "Images in a step, in each process", low=1, high=4096)
-    each: int = param(5, "Instructions about each of them, at most", low=1, high=64)
+    steps: int = param(8000, "Optimiser steps", low=1, high=10_000_000)
+    batch: int = param(32, "Images in a step, in each process", low=1, high=4096)
+    each: int = param(6, "Instructions about each of them, at most", low=1, high=64)
     rate: float = param(1e-3, "Highest learning rate", low=1e-7, high=1.0)
     decay: float = param(0.02, "Weight decay", low=0.0, high=1.0)
     evaluate_records: int = param(200, "Images in a look", low=1, high=100_000)
@@ -64,6 +65,35 @@ def train_planner(
         return trainer.start(resume, progress)
 
 
+def look(
+    network: CompactNetwork,
+    data: PlannerData,
+    images: NDArray[np.int64],
+    seed: int,
+    device: torch.device,
+) -> dict[str, Tensor]:
+    """:func:`judge` of all instructions about some images.
+
+    Args:
+        network: Which.
+        data: With numbered words.
+        images: ``(n,)`` their numbers.
+        seed: Of what is drawn; the same asks every network the same.
+        device: Where the network is.
+
+    Returns:
+        As :func:`judge`, and ``image`` ``(N,)``, the number of each question's image.
+    """
+    rng = np.random.default_rng(seed)
+    parts = []
+    for first in range(0, len(images), _LOOK):
+        batch = data.batch(images[first : first + _LOOK], 99, rng)
+        found = judge(network, {k: v.to(device) for k, v in batch.items()})
+        of = images[first : first + _LOOK][batch["image_of"].numpy()]
+        parts.append(found | {"image": torch.from_numpy(of)})
+    return {name: torch.cat([p[name].cpu() for p in parts]) for name in parts[0]}
+
+
 class PlannerTrainer(BaseTrainer):
     """One process of a training run."""
 
@@ -85,13 +115,16 @@ class PlannerTrainer(BaseTrainer):
         super().__init__(out, options, device, rank, world, facts)
         self.data = PlannerData(folder)
         self.learned_from, self.kept = self.data.split(options.held_out, options.seed)
-        vocabulary = vocabulary_of(self.data.texts())
-        config = replace(options.network, vocabulary=len(vocabulary))
-        self.data.encode_words(vocabulary, config.words)
-        self.network, self.average = self._twins(lambda: CompactNetwork(config))
-        self.config = PlannerWeights(config, vocabulary)
+        self.config = self._begin()
+        self.data.encode_words(self.config.vocabulary, self.config.network.words)
+        self.network, self.average = self._twins(lambda: CompactNetwork(self.config.network))
         self.objective = PlannerObjective(self.network)
         self._prepare()
+
+    def _begin(self) -> PlannerWeights:
+        """What the weights will belong to: a network for the words of the data."""
+        vocabulary = vocabulary_of(self.data.texts())
+        return PlannerWeights(replace(self.options.network, vocabulary=len(vocabulary)), vocabulary)
 
     def _loss(self, model: nn.Module, random: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         o = self.options
@@ -113,12 +146,7 @@ class PlannerTrainer(BaseTrainer):
 
     def _judged(self) -> dict[str, Tensor]:
         images = self.kept[: self.options.evaluate_records]
-        rng = np.random.default_rng(self.options.seed)
-        parts = []
-        for first in range(0, len(images), _LOOK):
-            batch = self.data.batch(images[first : first + _LOOK], 99, rng)
-            parts.append(judge(self.average, {k: v.to(self.device) for k, v in batch.items()}))
-        return {name: torch.cat([p[name] for p in parts]).cpu() for name in parts[0]}
+        return look(self.average, self.data, images, self.options.seed, self.device)
 
     def identity(self) -> dict[str, Any]:
         # The calibration changes with every look.

@@ -6,17 +6,15 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from hierarchy_nodes.planner.compact.inputs import INTERACTIONS, MAPS, STATUSES
-from hierarchy_nodes.planner.compact.network import GRID, centers
+from hierarchy_nodes.planner.compact.inputs import INTERACTIONS, ROLES, STATUSES
 from hierarchy_nodes.types import Gripper, Interaction
 
-# Cells this near to a peak belong to it.
-_NEAR = 3
-# A second peak with so much of the first one's height may be meant as well.
+# What has so much of the best thing's share may be meant as well.
 _ALSO = 0.25
-_TARGET, _GOAL, _AVOID = range(len(MAPS))
+# Most that are asked about, or kept away from.
+_MOST = 4
+_TARGET, _GOAL, _AVOID = range(len(ROLES))
 
 
 @dataclass(frozen=True)
@@ -60,40 +58,29 @@ class Answer:
     more: float
 
 
-def best_cells(maps: Tensor) -> Tensor:
-    """``(..., 60, 80)`` logits to ``(..., 2)`` x, y of the best cell, normalised.
-
-    A cell counts with its neighbours: the middle of a thing is a better point than its edge.
-    """
-    shape = maps.shape[:-2]
-    shares = maps.flatten(-2).softmax(-1).unflatten(-1, GRID).reshape(-1, 1, *GRID)
-    smooth = functional.avg_pool2d(shares, 3, 1, 1)
-    index = smooth.flatten(1).argmax(1)
-    return centers(*GRID).to(maps.device).flatten(0, 1)[index].reshape(*shape, 2)
-
-
 def sureness(found: dict[str, Tensor]) -> Tensor:
-    """``(N,)``: probability of the status, times how much attention is at the best points."""
+    """``(N,)``: probability of the status, times the shares of the best target and goal."""
     status = found["status"].softmax(1)
     sure, chosen = status.max(1)
     points = (chosen == STATUSES.index("plan")).float()
-    shares = torch.stack([_share(found["maps"][:, i]) for i in (_TARGET, _GOAL)], dim=1)
+    shares = found["roles"][:, [_TARGET, _GOAL]].softmax(2).amax(2)
     needs = torch.stack([points, points * (found["flags"][:, 1] > 0)], dim=1)
     return sure * (1 - needs + needs * shares).prod(1)
 
 
-def read_answer(found: dict[str, Tensor]) -> Answer:
+def read_answer(found: dict[str, Tensor], points: Tensor) -> Answer:
     """The network's output of one question.
 
     Args:
         found: As ``CompactNetwork.forward`` gives it, N = 1.
+        points: ``(K, 2)`` normalised x, y of the things that it was asked about, K at least 1.
     """
     status = found["status"][0].softmax(0)
-    maps = found["maps"][0]
+    roles = found["roles"][0]
     flags = found["flags"][0].sigmoid()
     ambiguous = STATUSES[int(status.argmax())] == "ambiguous"
-    targets = _peaks(maps[_TARGET], 4 if ambiguous else 1)
-    avoid = _peaks(maps[_AVOID], 4) if flags[2] > 0.5 else ()
+    targets = _best(roles[_TARGET], points, _MOST if ambiguous else 1)
+    avoid = _best(roles[_AVOID], points, _MOST) if flags[2] > 0.5 else ()
     there = found["there"][0] > 0
     path = tuple(
         Drawn(
@@ -114,7 +101,7 @@ def read_answer(found: dict[str, Tensor]) -> Answer:
         statuses={name: float(p) for name, p in zip(STATUSES, status, strict=True)},
         interaction=INTERACTIONS[int(found["interaction"][0].argmax())],
         targets=targets,
-        goal=_peaks(maps[_GOAL], 1)[0] if flags[1] > 0.5 else None,
+        goal=_best(roles[_GOAL], points, 1)[0] if flags[1] > 0.5 else None,
         avoid=avoid,
         path=path,
         raw=float(sureness(found)[0]),
@@ -122,33 +109,11 @@ def read_answer(found: dict[str, Tensor]) -> Answer:
     )
 
 
-def _share(maps: Tensor) -> Tensor:
-    """``(N,)`` of ``(N, 60, 80)``: attention within `_NEAR` cells of the best one."""
-    shares = maps.flatten(1).softmax(1)
-    best = best_cells(maps)
-    grid = centers(*GRID).to(maps.device).flatten(0, 1)
-    scale = torch.tensor([GRID[1], GRID[0]], device=maps.device)
-    near = ((grid[None] - best[:, None]) * scale).norm(dim=2) <= _NEAR + 2
-    return (shares * near).sum(1)
-
-
-def _peaks(logits: Tensor, most: int) -> tuple[Spot, ...]:
-    """The highest places of ``(60, 80)`` logits that are apart from each other."""
-    shares = logits.flatten().softmax(0).unflatten(0, GRID)
-    smooth = functional.avg_pool2d(shares[None, None], 3, 1, 1)[0, 0]
-    middles = centers(*GRID)
-    rows = torch.arange(GRID[0])[:, None]
-    columns = torch.arange(GRID[1])[None]
-    spots: list[Spot] = []
-    first = float(smooth.max())
-    for _ in range(most):
-        value, index = smooth.flatten().max(0)
-        if spots and float(value) < _ALSO * first:
-            break
-        row, column = divmod(int(index), GRID[1])
-        near = (rows - row) ** 2 + (columns - column) ** 2 <= (_NEAR + 2) ** 2
-        x, y = middles[row, column].tolist()
-        spots.append(Spot(x, y, float(shares[near].sum())))
-        smooth = smooth.masked_fill(near, -1.0)
-        shares = shares.masked_fill(near, 0.0)
-    return tuple(spots)
+def _best(logits: Tensor, points: Tensor, most: int) -> tuple[Spot, ...]:
+    """The things with the largest shares, up to `most`, of ``(K,)`` logits."""
+    shares, order = logits.softmax(0).sort(descending=True)
+    kept = int((shares[:most] >= _ALSO * shares[0]).sum())
+    return tuple(
+        Spot(float(points[i, 0]), float(points[i, 1]), float(share))
+        for i, share in zip(order[:kept].tolist(), shares[:kept], strict=True)
+    )

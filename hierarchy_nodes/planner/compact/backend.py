@@ -1,7 +1,9 @@
-"""The planner backend ``compact``: one small network for words, image, path, and what to ask."""
+"""The planner backend ``compact``: one small network for words, things in view, path, and what to
+ask."""
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -9,29 +11,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from hierarchy_nodes.controller.diffusion.history import History
-from hierarchy_nodes.errors import ErrorCode, PlanningError, PlanRejected
+from hierarchy_nodes.errors import ConfigError, ErrorCode, PlanningError, PlanRejected
 from hierarchy_nodes.geometry import on_plane, project
 from hierarchy_nodes.planner.base import PlannerBackend, PlanRequest, TaskDone
 from hierarchy_nodes.planner.checking import holds_something
 from hierarchy_nodes.planner.compact.answer import Answer, read_answer
 from hierarchy_nodes.planner.compact.drawing import Question, draw, put_down
-from hierarchy_nodes.planner.compact.inputs import (
-    HEIGHT,
-    PATH_POINTS,
-    WIDTH,
-    before_of,
-    state_of,
-)
+from hierarchy_nodes.planner.compact.inputs import PATH_POINTS, before_of, state_of
 from hierarchy_nodes.planner.compact.motion import best, motion_inputs, motion_words
 from hierarchy_nodes.planner.compact.options import CompactOptions
 from hierarchy_nodes.planner.compact.text import Reader
-from hierarchy_nodes.planner.compact.weights import default_path, load_weights
+from hierarchy_nodes.planner.compact.things import Things, padded, see
+from hierarchy_nodes.planner.compact.versions import PACKAGE
+from hierarchy_nodes.planner.compact.weights import chosen, load_weights
 from hierarchy_nodes.planner.language import Description, Instruction, parse
 from hierarchy_nodes.planner.learned import retargets, surface, understood
 from hierarchy_nodes.planner.motions import VALID, path_points
@@ -49,6 +46,7 @@ from hierarchy_nodes.types import (
     Role,
 )
 
+LOG = logging.getLogger(__name__)
 REMEMBERED = 16
 # That things are sorted by.
 COLORS = tuple(sorted(set(COLOR_WORDS.values())))
@@ -77,9 +75,9 @@ class Model(Protocol):
 
 @dataclass(frozen=True)
 class Look:
-    """What the network sees beside words: image ``(240, 320, 3)``, state, the plan before."""
+    """What the network sees beside words: the things in view, state, the plan before."""
 
-    color: NDArray[np.uint8]
+    things: Things
     state: NDArray[np.float32]
     before: NDArray[np.float32]
 
@@ -106,10 +104,13 @@ class NetworkModel:
     def ask(self, text: str, corrections: tuple[tuple[str, str], ...], look: Look) -> Answer:
         """One look."""
         words = self._read(text, corrections)
-        image = torch.from_numpy(np.ascontiguousarray(look.color)).permute(2, 0, 1)[None]
+        # Where nothing is in view, one thing that is none is looked at.
+        seen = padded(look.things, max(1, len(look.things.crops)))
+        crops, *rest = (torch.from_numpy(part)[None] for part in seen)
+        known = self._network.see(crops.float() / 255, *rest)
         rows = (words.ids, words.colors, words.segments, look.state, look.before)
         tensors = (torch.from_numpy(row)[None] for row in rows)
-        return read_answer(self._network(self._network.see(image.float() / 255), *tensors))
+        return read_answer(self._network(known, *tensors), known.points[0])
 
     @torch.inference_mode()
     def motion(self, inputs: NDArray[np.float32]) -> tuple[NDArray[np.int64], int, Array]:
@@ -149,11 +150,11 @@ class CompactPlanner(PlannerBackend):
 
     def __init__(self, options: CompactOptions, model: Model | None = None) -> None:
         super().__init__(options)
-        path = Path(options.weights) if options.weights else default_path()
-        self._model: Model = model or NetworkModel(path, options.threads)
+        self._model: Model = model or _network(options)
         self._asked: OrderedDict[str, _Asked] = OrderedDict()
         self._more: OrderedDict[str, float] = OrderedDict()
         self._followed: _Followed | None = None
+        self._seen: tuple[RgbdFrame, Things] | None = None
         self._preparing: deque[str] = deque(maxlen=REMEMBERED)
         # Where the tool was when it last took something, or was to take it.
         self._taken: Array | None = None
@@ -283,13 +284,11 @@ class CompactPlanner(PlannerBackend):
         return _Asked(request.instruction, corrections, before)
 
     def _ask(self, asked: _Asked, frame: RgbdFrame, robot: RobotState, holding: bool) -> Answer:
-        color = frame.color
-        if color.shape[:2] != (HEIGHT, WIDTH):
-            color = np.asarray(
-                cv2.resize(color, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), dtype=np.uint8
-            )
+        if self._seen is None or self._seen[0] is not frame:
+            self._seen = frame, see(frame, robot)
         state = state_of(robot, frame.intrinsics, frame.camera_pose, holding)
-        return self._model.ask(asked.text, asked.corrections, Look(color, state, asked.before))
+        look = Look(self._seen[1], state, asked.before)
+        return self._model.ask(asked.text, asked.corrections, look)
 
     def _remember(self, plan: Plan, asked: _Asked, answer: Answer) -> None:
         self._asked[plan.plan_id] = asked
@@ -310,6 +309,19 @@ class CompactPlanner(PlannerBackend):
             if point.gripper == Gripper.CLOSE and plan.interaction == Interaction.PLACE:
                 self._taken = points[i]
         self._followed = _Followed(plan, points, History())
+
+
+def _network(options: CompactOptions) -> NetworkModel:
+    found = chosen(options.weights)
+    LOG.info("The compact planner uses %s.", found.description)
+    try:
+        return NetworkModel(found.path, options.threads)
+    except ConfigError as error:
+        if found.version == PACKAGE:
+            raise
+        raise ConfigError(
+            f"{error} 'hierarchy learn --rollback {PACKAGE}' goes back to the package's weights."
+        ) from error
 
 
 def _ahead(followed: _Followed, passed: int, robot: RobotState) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ STATE = 16
 PATH_POINTS = 8
 STATUSES = ("plan", "not there", "ambiguous", "done")
 INTERACTIONS = tuple(i for i in Interaction if i != Interaction.NONE)
-MAPS = (Role.TARGET, Role.GOAL, Role.AVOID)
+ROLES = (Role.TARGET, Role.GOAL, Role.AVOID)
 # x, y and 1 where there is one, of the target and of the goal of the plan before.
 BEFORE = 6
 _MIDDLE = np.array([0.45, 0.0, 0.2])

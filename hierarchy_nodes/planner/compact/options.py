@@ -11,7 +11,11 @@ from hierarchy_nodes.parameters import param
 class CompactOptions:
     """Weights, and when to ask instead of acting."""
 
-    weights: str = param("", "Weights file; empty: the one that comes with the package")
+    weights: str = param(
+        "",
+        "Weights file; empty: what was learned from corrections ('hierarchy learn'), else the one "
+        "that comes with the package",
+    )
     threads: int = param(1, "CPU threads; more are slower where cores are busy", low=1, high=64)
     plan_lifetime: float = param(60.0, "A plan is valid for so long", unit="s", low=1.0, high=600.0)
     min_confidence: float = param(

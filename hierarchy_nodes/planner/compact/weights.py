@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from hierarchy_nodes import weights
 from hierarchy_nodes.environment import share_folder
@@ -13,18 +17,19 @@ from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.planner.compact import lexicon
 from hierarchy_nodes.planner.compact.inputs import (
     BEFORE,
-    HEIGHT,
     INTERACTIONS,
     PATH_POINTS,
     STATE,
     STATUSES,
-    WIDTH,
 )
 from hierarchy_nodes.planner.compact.network import CompactNetwork, NetworkConfig
+from hierarchy_nodes.planner.compact.text import UNKNOWN
+from hierarchy_nodes.planner.compact.things import CHANNELS, CROP, GEOMETRY
+from hierarchy_nodes.planner.compact.versions import PACKAGE, Versions, default_folder
 
 # What the network was built for; other values in a file mean another version of this package.
 LAYOUT = {
-    "image": [WIDTH, HEIGHT],
+    "thing": [CHANNELS, CROP, GEOMETRY],
     "state": STATE,
     "before": BEFORE,
     "path_points": PATH_POINTS,
@@ -84,6 +89,41 @@ def default_path() -> Path:
     return share_folder() / "config" / "weights" / "planner.safetensors"
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """Which weights are used.
+
+    Attributes:
+        path: Of the file. version: Of ``hierarchy learn``; `PACKAGE` if it is none of these.
+        description: For logs.
+    """
+
+    path: Path
+    version: int
+    description: str
+
+
+def chosen(option: str, versions: Versions | None = None) -> Chosen:
+    """The weights that the option `weights` means.
+
+    Args:
+        option: A file; empty for the current learned version, else the package's own.
+        versions: Those that are learned; None for the ones in the default folder.
+
+    Raises:
+        ConfigError: There is a current version that is none.
+    """
+    if option:
+        path = Path(option).expanduser()
+        return Chosen(path, PACKAGE, f"weights {path}")
+    versions = versions or Versions(default_folder())
+    number = versions.current()
+    if number == PACKAGE:
+        return Chosen(default_path(), PACKAGE, "weights of the package")
+    about = f"learned weights, version {number} in {versions.folder}"
+    return Chosen(versions.weights(number), number, about)
+
+
 def load_weights(path: Path) -> tuple[CompactNetwork, PlannerWeights]:
     """The network, ready to infer, and what belongs to it.
 
@@ -104,3 +144,21 @@ def load_config(path: Path) -> PlannerWeights:
         raise ConfigError(f"{path}: calibration {data['calibration']} is not finite.")
     words = weights.vocabulary(path, data, network.vocabulary)
     return PlannerWeights(network, words, calibration, dict(data.get("training", {})))
+
+
+def extended(
+    config: PlannerWeights, state: dict[str, Tensor], words: Iterable[str]
+) -> tuple[PlannerWeights, dict[str, Tensor]]:
+    """The same network for more words: it takes the new ones for unknown ones as before.
+
+    Args:
+        config: What belongs to the weights.
+        state: Of the network.
+        words: Some may be known already; the others get the next numbers, in sorted order.
+    """
+    new = sorted(set(words) - set(config.vocabulary))
+    vocabulary = [*config.vocabulary, *new]
+    known = state["words.weight"]
+    table = torch.cat([known, known[UNKNOWN].expand(len(new), -1)])
+    network = replace(config.network, vocabulary=len(vocabulary))
+    return replace(config, network=network, vocabulary=vocabulary), state | {"words.weight": table}

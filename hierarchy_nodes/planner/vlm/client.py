@@ -218,21 +218,9 @@ class ChatClient:
         return response.status_code, bytes(data)
 
     def _body(self, request: Request, schema: bool) -> dict[str, Any]:
-        image = base64.b64encode(request.picture.jpeg).decode()
         body: dict[str, Any] = {
             "model": self._model,
-            "messages": [
-                {
-                    "role": "user",
-                    "content": [
-                        {
-                            "type": "image_url",
-                            "image_url": {"url": f"data:image/jpeg;base64,{image}"},
-                        },
-                        {"type": "text", "text": request.text},
-                    ],
-                }
-            ],
+            "messages": [question(request)],
             "max_tokens": request.max_tokens,
             "temperature": request.temperature,
             "stream": False,
@@ -276,6 +264,19 @@ class ChatClient:
 
     def _shown(self, data: bytes) -> str:
         return quoted(self._clean(data[:2000].decode("utf-8", "replace")), 200)
+
+
+def question(request: Request) -> dict[str, Any]:
+    """The message that asks: the image, if there is one, as a data URL, then the text."""
+    if request.picture is None:
+        return {"role": "user", "content": request.text}
+    image = base64.b64encode(request.picture.jpeg).decode()
+    url = f"data:image/jpeg;base64,{image}"
+    content = [
+        {"type": "image_url", "image_url": {"url": url}},
+        {"type": "text", "text": request.text},
+    ]
+    return {"role": "user", "content": content}
 
 
 def _seconds(value: str) -> float | None:

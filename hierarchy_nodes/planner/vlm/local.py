@@ -121,9 +121,11 @@ class LocalModel:
         from PIL import Image
         from transformers import StoppingCriteriaList
 
-        # The image as a server would see it.
-        image = Image.open(BytesIO(request.picture.jpeg)).convert("RGB")
-        content = [{"type": "image", "image": image}, {"type": "text", "text": request.text}]
+        content: list[dict[str, Any]] = [{"type": "text", "text": request.text}]
+        if request.picture is not None:
+            # The image as a server would see it.
+            image = Image.open(BytesIO(request.picture.jpeg)).convert("RGB")
+            content.insert(0, {"type": "image", "image": image})
         inputs = self._processor.apply_chat_template(
             [{"role": "user", "content": content}],
             add_generation_prompt=True,

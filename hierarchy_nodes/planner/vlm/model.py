@@ -41,16 +41,16 @@ class Picture:
 
 @dataclass(frozen=True)
 class Request:
-    """One question about one image.
+    """One question, about an image or about words alone.
 
     Attributes:
-        purpose: "plan", "target", "goal" or "verify"; for the record.
+        purpose: "plan", "target", "goal", "verify" or "rewording"; for the record.
         schema: JSON schema of the answer, for models that can be held to one.
     """
 
     purpose: str
     text: str
-    picture: Picture
+    picture: Picture | None
     max_tokens: int
     temperature: float = 0.0
     schema: Mapping[str, Any] | None = None
@@ -58,7 +58,8 @@ class Request:
     @cached_property
     def digest(self) -> str:
         """The same for the same question about the same image."""
-        whole = f"{self.picture.digest}\n{self.purpose}\n{self.text}".encode("utf-8", "replace")
+        seen = self.picture.digest if self.picture is not None else ""
+        whole = f"{seen}\n{self.purpose}\n{self.text}".encode("utf-8", "replace")
         return hashlib.sha256(whole).hexdigest()
 
 

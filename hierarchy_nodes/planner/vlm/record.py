@@ -60,7 +60,8 @@ class Recorder:
         self._model.cancel()
 
     def _write(self, request: Request, begun: float, outcome: dict[str, Any]) -> None:
-        image = f"{request.picture.digest}.jpg"
+        picture = request.picture
+        image = f"{picture.digest}.jpg" if picture is not None else ""
         line = {
             "time": round(begun, 3),
             "request": request.digest,
@@ -75,8 +76,8 @@ class Recorder:
         try:
             with self._lock:
                 path = self._folder / image
-                if not path.exists():
-                    path.write_bytes(request.picture.jpeg)
+                if picture is not None and not path.exists():
+                    path.write_bytes(picture.jpeg)
                 with (self._folder / FILE).open("a", encoding="utf-8") as file:
                     file.write(json.dumps(line) + "\n")
         except OSError as error:
