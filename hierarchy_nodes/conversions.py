@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Header
 
+from hardware.base import AudioBlock
 from hierarchy_nodes import types
 from hierarchy_nodes.monitor import Heartbeat
 
@@ -343,6 +344,18 @@ def correction_from_msg(message: msg.Correction) -> types.Correction:
 
 
 # Status
+
+
+def audio_to_msg(block: AudioBlock, frame_id: str) -> msg.AudioChunk:
+    samples = array("h")
+    samples.frombytes(block.samples.tobytes())
+    return msg.AudioChunk(
+        header=header(block.stamp, frame_id),
+        sample_rate=block.sample_rate,
+        channels=block.samples.shape[1],
+        sequence=block.sequence % 2**32,
+        samples=samples,
+    )
 
 
 def heartbeat_from_msg(message: msg.StackStatus) -> Heartbeat:

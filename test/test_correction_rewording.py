@@ -15,7 +15,6 @@ from hierarchy_nodes.correction.rewording.server import ServerRewording, ServerR
 from hierarchy_nodes.errors import ConfigError, HierarchyError, UnknownNameError
 
 
-
 def test_only_what_the_grammar_understands_counts_and_nothing_goes_on_by_meaning_alone():
     assert understood("move up")
     assert understood("stop")
@@ -63,7 +62,7 @@ def test_a_server_that_does_not_answer_is_an_error_in_time():
     with served.Server(served.hangs) as server:
         asking = ServerRewording(ServerRewordingOptions(url=server.url, timeout=0.5))
         begin = time.monotonic()
-        with pytest.raises(HierarchyError, match="did not answer within 0.5 s"):
+        with pytest.raises(HierarchyError, match=r"did not answer within 0\.5 s"):
             asking.reword("you are squashing it")
         assert time.monotonic() - begin < 3.0
 
@@ -79,12 +78,14 @@ def test_the_nearest_sentence_counts_if_it_is_near_enough(tmp_path):
     PreTrainedTokenizerFast(
         tokenizer_object=tokens, pad_token="[PAD]", unk_token="[UNK]"
     ).save_pretrained(tmp_path)
-    BertModel(
-        BertConfig(
-            vocab_size=len(words), hidden_size=32, num_hidden_layers=1, num_attention_heads=2,
-            intermediate_size=32,
-        )  # fmt: skip
-    ).save_pretrained(tmp_path)
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+    )
+    BertModel(config).save_pretrained(tmp_path)
     options = EmbeddingOptions(checkpoint=str(tmp_path), min_similarity=0.99, margin=0.0)
     near = EmbeddingRewording(options)
     assert near.reword("slower").text == "slower"
@@ -96,7 +97,7 @@ def test_the_nearest_sentence_counts_if_it_is_near_enough(tmp_path):
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="config.json"):
+    with pytest.raises(ConfigError, match=r"config\.json"):
         EmbeddingRewording(EmbeddingOptions(checkpoint=str(tmp_path)))
 
 

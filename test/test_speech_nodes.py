@@ -87,11 +87,17 @@ def test_spoken_words_become_corrections(graph, recording):
     graph.start("correction", "hierarchy_nodes.correction.node")
     graph.wait_for(lambda: {"speech", "correction"} <= {s.node for _, s in states}, 120)
     graph.start("microphone", "hierarchy_nodes.microphone.node", driver="wav", wav__path=str(path))
-    graph.wait_for(lambda: stops and min(len(corrections), len(words)) >= 2, 60)
-    first, second = (m for _, m in words)
+    graph.wait_for(lambda: stops and len(corrections) >= 2 and len(words) >= 3, 60)
+    first, spotted, second = (m for _, m in words)
     assert "left a bit" in first.text.lower()
     assert "stop" in second.text.lower()
-    assert first.engine == "commands"
+    assert first.engine == second.engine == "commands"
+    # It is told while it is still being spoken, or right after, and once.
+    assert (spotted.text, spotted.engine) == ("stop", "spotter")
+    at, last = (conversions.time_from_msg(t) for t in (spotted.header.stamp, second.end))
+    assert at < last + 0.3
+    assert stops[0][0] < words[2][0]
+    graph.spin(0.3)
     assert first.confidence > 0.5
     assert -50 < first.loudness < -5
     # It tells when the words were spoken, not when they were understood.

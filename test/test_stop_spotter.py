@@ -13,7 +13,8 @@ from hierarchy_nodes.learning.stop.training import StopOptions, choose, rates, t
 from hierarchy_nodes.speech.audio import RATE, Sound
 from hierarchy_nodes.speech.spotter.features import BANDS, FRAME, HOP, log_mel
 from hierarchy_nodes.speech.spotter.network import SpotterConfig, SpotterNetwork
-from hierarchy_nodes.speech.spotter.spotter import SpotterOptions, StopSpotter
+from hierarchy_nodes.speech.spotter.options import SpotterOptions
+from hierarchy_nodes.speech.spotter.spotter import StopSpotter
 
 
 def sine(frequency, seconds=0.5, level=0.5):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 import time
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from tqdm import tqdm
 from hierarchy_nodes.cli.arguments import key_values
 from hierarchy_nodes.correction.config import CorrectionConfig
 from hierarchy_nodes.correction.grammar import parse
+from hierarchy_nodes.correction.meaning import meanings
 from hierarchy_nodes.files import write_json
 from hierarchy_nodes.learning.statistics import grouped, share
 from hierarchy_nodes.learning.stop import voices
@@ -32,7 +32,7 @@ from hierarchy_nodes.speech.audio import RATE, Samples, Sound
 from hierarchy_nodes.speech.base import RECOGNISERS, Heard, Recogniser
 from hierarchy_nodes.speech.config import SpeechConfig
 from hierarchy_nodes.speech.endpointing import Endpointer
-from hierarchy_nodes.types import Correction, CorrectionKind
+from hierarchy_nodes.types import CorrectionKind
 
 SEED = 2_000_000
 # Decibels of words over noise, and the kinds of noise that take turns in it.
@@ -79,7 +79,7 @@ def main() -> None:
         begin = time.perf_counter()
         heard = list(listen(sound, recogniser, NAMES))
         taken = time.perf_counter() - begin
-        right = meanings(heard) == meanings([Heard(phrase, 1.0)])
+        right = understood(heard) == understood([Heard(phrase, 1.0)])
         trials.append(
             Trial(
                 phrase, speaker.name, surrounding, " | ".join(h.text for h in heard), right, taken
@@ -127,24 +127,15 @@ def listen(sound: Samples, recogniser: Recogniser, names: tuple[str, ...]) -> It
             yield heard
 
 
-def meanings(heard: list[Heard]) -> list[tuple[Any, ...]]:
+def understood(heard: list[Heard]) -> list[tuple[Any, ...]]:
     """The corrections in what was said, as the correction node acts on them."""
     doubted = CorrectionConfig().min_confidence
-    return [
-        _meaning(correction)
+    return meanings(
+        correction
         for h in heard
         for correction in parse(h.text, 0.0)
         if h.confidence >= doubted or correction.kind == CorrectionKind.STOP
-    ]
-
-
-def _meaning(c: Correction) -> tuple[Any, ...]:
-    motion: tuple[Any, ...] = ()
-    if c.motion is not None:
-        m = c.motion
-        motion = (*np.round(m.direction, 2), round(m.distance, 4), round(m.rotation, 3), m.gripper)
-    words = re.sub(r"\b(?:the|a|an)\b ?", "", c.phrase)
-    return (c.kind, c.accepted, round(c.speed_factor, 2), motion, c.role, words)
+    )
 
 
 def summary(trials: list[Trial]) -> dict[str, Any]:
@@ -152,8 +143,8 @@ def summary(trials: list[Trial]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in dict.fromkeys(t.surrounding for t in trials):
         mine = [t for t in trials if t.surrounding == name]
-        stops = [t for t in mine if any(m[0] == "stop" for m in meanings([Heard(t.phrase, 1.0)]))]
-        stopped = sum(any(m[0] == "stop" for m in meanings([Heard(t.heard, 1.0)])) for t in stops)
+        stops = [t for t in mine if any(m[0] == "stop" for m in understood([Heard(t.phrase, 1.0)]))]
+        stopped = sum(any(m[0] == "stop" for m in understood([Heard(t.heard, 1.0)])) for t in stops)
         found[name] = {
             "understood": share(sum(t.right for t in mine), len(mine)),
             "stops understood by words alone": share(stopped, len(stops)),

@@ -10,7 +10,8 @@ from pathlib import Path
 from hierarchy_nodes.files import write_json
 from hierarchy_nodes.learning.stop.data import ClipOptions, speak
 from hierarchy_nodes.learning.stop.measure import measure
-from hierarchy_nodes.speech.spotter.spotter import SpotterOptions, StopSpotter
+from hierarchy_nodes.speech.spotter.options import SpotterOptions
+from hierarchy_nodes.speech.spotter.spotter import StopSpotter
 
 # Far from every seed of training.
 SEED = 1_000_000

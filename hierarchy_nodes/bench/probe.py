@@ -6,6 +6,7 @@ import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +58,16 @@ def read_log(path: Path) -> Log:
     """What has been written so far; a row that is being written is left out."""
     data = path.read_bytes() if path.exists() else b""
     return Log(np.frombuffer(data[: len(data) // ROW.itemsize * ROW.itemsize], dtype=ROW))
+
+
+def parameters(log: Path, cell: str) -> dict[str, Any]:
+    """Of an arm node whose driver is a probe before that of the simulated `cell`."""
+    return {
+        "driver": "hierarchy_nodes.bench.probe:ProbeArm",
+        "options.log": str(log),
+        "options.inner": "mujoco",
+        "options.inner_options": [f"cell={cell}"],
+    }
 
 
 class ProbeArm(ArmDriver):

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Collection
 from pathlib import Path
 
-from hierarchy_nodes.bench import arm_loop, chunks, planner_server, tracking, transport
+from hierarchy_nodes.bench import arm_loop, chunks, planner_server, probe, tracking, transport
 from hierarchy_nodes.bench.arm_loop import Progress
 from hierarchy_nodes.bench.results import Measurement
 from hierarchy_nodes.demo.client import StackClient
@@ -18,6 +18,7 @@ NAMES = {
     "chunk": "camera stamp -> action chunk that used it, while tasks are done",
     "transport": "images between two processes",
     "correction": "typed correction -> first changed command at the arm's driver",
+    "spoken": "end of the spoken word 'stop' -> stop message, and stop at the arm's driver",
     "tracking": "path errors along a line and a right angle",
     "planner": "the controller's rate while the planner's server is slow or dead",
     "policy": "the diffusion policy's time for a chunk",
@@ -47,6 +48,10 @@ def run(names: Collection[str], count: int, seconds: float, told: Progress) -> l
         told("start", 0, 1)
         with tempfile.TemporaryDirectory(prefix="hierarchy-bench-") as place:
             found["planner"] = planner_server.measure(Path(place), count, told)
+    if "spoken" in names:
+        from hierarchy_nodes.bench import spoken
+
+        found["spoken"] = spoken.measure(count, told)
     if not {"stop", "loop", "chunk", "correction"}.isdisjoint(names):
         found |= _on_stack(names, count, seconds, told)
     return [row for name in NAMES for row in found.get(name, [])]
@@ -61,12 +66,7 @@ def _on_stack(
     with tempfile.TemporaryDirectory(prefix="hierarchy-bench-") as place:
         log = Path(place) / "probe"
         stack = Stack(Path(place))
-        stack.parameters["arm"] = {
-            "driver": "hierarchy_nodes.bench.probe:ProbeArm",
-            "options.log": str(log),
-            "options.inner": "mujoco",
-            "options.inner_options": [f"cell={stack.cell}"],
-        }
+        stack.parameters["arm"] = probe.parameters(log, stack.cell)
         told("start", 0, 1)
         with stack, StackClient(tick=stack.check) as client:
             client.wait_ready(stack.names, READY_TIMEOUT)

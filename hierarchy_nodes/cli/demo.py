@@ -40,6 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="type a correction so many seconds after the task began; may be repeated",
     )
     parser.add_argument(
+        "--speak",
+        action="append",
+        default=[],
+        metavar="TEXT@SECONDS",
+        help="say it aloud into a simulated microphone, to be understood or not; may be repeated",
+    )
+    parser.add_argument(
         "--time-limit", type=float, default=0.0, help="seconds for the task (0: the planner's own)"
     )
     parser.add_argument("--no-video", action="store_true", help="draw no overlay.mp4")
@@ -55,6 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     PLANNERS.get(arguments.planner)
     CONTROLLERS.get(arguments.controller)
     lines = [parse_line(text) for text in arguments.say]
+    spoken = [parse_line(text, "--speak") for text in arguments.speak]
     private_domain()
     end_on_sigterm()
 
@@ -68,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
         planner=arguments.planner,
         controller=arguments.controller,
         lines=lines,
+        spoken=spoken,
         time_limit=arguments.time_limit,
         video=not arguments.no_video,
     )

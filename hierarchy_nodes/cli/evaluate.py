@@ -26,6 +26,7 @@ EXECUTION = (
     "attempts",
     "no_verify",
     "through_ros",
+    "person",
 )
 # The suites that axes can be chosen for.
 BY_AXIS = ("axes", pointing.SUITE)
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from hardware.cell.tasks import AXES
     from hierarchy_nodes.controller.diffusion.features import CHANNELS
     from hierarchy_nodes.learning.evaluation import PLANS, SUITES
+    from hierarchy_nodes.learning.exchanges import NONE, PEOPLE
     from hierarchy_nodes.learning.policies import POLICIES
 
     suites = (*SUITES, pointing.SUITE)
@@ -101,6 +103,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--no-verify", action="store_true", help="the planner does not look if a step is done"
+    )
+    parser.add_argument(
+        "--person",
+        default=NONE,
+        choices=PEOPLE,
+        help="who stands by in the suite spoken and says what goes wrong: spoken, into the "
+        "microphone; typed, understood word by word (default %(default)s)",
     )
     parser.add_argument(
         "--compare",
@@ -219,6 +228,7 @@ def _setting(a: argparse.Namespace) -> dict[str, Any]:
         "perturb": a.perturb,
         "drop": tuple(a.drop),
         "camera_shift": a.camera_shift,
+        "person": a.person,
     }
     if a.through_ros:
         simulated = [k for k in ("latency", "perturb", "drop", "camera_shift") if setting[k]]
@@ -244,8 +254,8 @@ def _tell(a: argparse.Namespace, summary: dict[str, Any]) -> None:
         f"{summary['episodes']} ({summary['success_rate']:.0%}, 95% interval {low:.0%} to "
         f"{high:.0%}), {summary['episodes_per_s'] * 60:.1f} episodes a minute"
     )
-    for title in ("per_family", "per_axis"):
-        if len(summary[title]) < 2:
+    for title in ("per_family", "per_axis", "per_hardness"):
+        if len(summary.get(title, ())) < 2:
             continue
         for name, found in summary[title].items():
             low, high = found["interval"]
@@ -275,6 +285,8 @@ def _tell(a: argparse.Namespace, summary: dict[str, Any]) -> None:
             f"  {kind}: {found['successes']} of {found['episodes']} recovered "
             f"({found['success_rate']:.0%}, 95% interval {low:.0%} to {high:.0%})"
         )
+    if "spoken" in summary:
+        _tell_spoken(summary["spoken"])
     for moment, found in summary.get("switch", {}).items():
         done, resumed = found["done"], found["resumed"]
         print(
@@ -289,6 +301,18 @@ def _tell(a: argparse.Namespace, summary: dict[str, Any]) -> None:
             f"{told if failure['message'] else ''}",
             file=sys.stderr,
         )
+
+
+def _tell_spoken(found: dict[str, Any]) -> None:
+    understood = found["understood"]
+    low, high = understood["interval"]
+    print(
+        f"  {found['utterances']} utterances, {found['per_episode']:.1f} an episode; understood "
+        f"{understood['successes']} (95% interval {low:.0%} to {high:.0%})"
+    )
+    for name, figures in found["delay_ms"].items():
+        if figures["n"]:
+            print(f"  {name}: p50 {figures['p50']} ms, p99 {figures['p99']} ms, n {figures['n']}")
 
 
 def _compare(a: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import uuid
+from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from std_srvs.srv import Trigger
 
 from hierarchy_nodes import conversions, qos
 from hierarchy_nodes.correction.config import CorrectionConfig
-from hierarchy_nodes.correction.rewording.base import Rewording, Reworded
+from hierarchy_nodes.correction.rewording.base import Reworded, Rewording
 from hierarchy_nodes.correction.session import Session
 from hierarchy_nodes.node_base import HierarchyNode, run
 from hierarchy_nodes.types import SPOTTER, Correction, CorrectionKind
@@ -27,6 +28,8 @@ RESET_PERIOD = 0.1
 RESET_TRIES = 30
 # The speech node's own stop and its transcript come within so many seconds, in either order.
 TOGETHER = 1.0
+# A stop that was spotted belongs to the words spoken so near to it, seconds.
+NEAR = 0.4
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class CorrectionNode(HierarchyNode):
         self._resets_left = 0
         self._asked: Future | None = None
         self._own_stops = 0
+        # When the last stops were spoken that the speech node sent itself.
+        self._spotted: deque[float] = deque(maxlen=20)
         # When somebody else sent a stop, and until when the speech node may send one.
         self._foreign_stop_at = self._spoken_stop_until = -math.inf
         self._stop = self.create_publisher(Empty, "stop", qos.EVENT)
@@ -86,7 +91,12 @@ class CorrectionNode(HierarchyNode):
                 self._session.stopped_by_words()
             else:
                 self._spoken_stop_until = self.now() + TOGETHER
-        self._hear(message.text, stamp, float(message.confidence))
+            self._spotted.append(stamp)
+            told = False
+        else:
+            end = conversions.time_from_msg(message.end) or stamp
+            told = any(stamp - NEAR < at < end + NEAR for at in self._spotted)
+        self._hear(message.text, stamp, float(message.confidence), told)
 
     def _on_stop_state(self, message: msg.StopState) -> None:
         self._session.set_stop(message.stopped)
@@ -112,12 +122,17 @@ class CorrectionNode(HierarchyNode):
     def _on_segments(self, message: msg.Segments) -> None:
         self._names = tuple(segment.label for segment in message.segments)
 
-    def _hear(self, text: str, stamp: float, confidence: float = 1.0) -> None:
+    def _hear(
+        self, text: str, stamp: float, confidence: float = 1.0, stop_told: bool = False
+    ) -> None:
+        """Act on what was said; `stop_told`: the spotter has told the stop in it before."""
         base = uuid.uuid4().hex[:8]
         self._heard += 1
         found = self._session.hear(text, stamp, self.now(), base, confidence)
+        if stop_told:
+            found = [c for c in found if c.kind != CorrectionKind.STOP]
         self._act(found)
-        if text.strip() and all(c.kind == CorrectionKind.UNKNOWN for c in found):
+        if text.strip() and found and all(c.kind == CorrectionKind.UNKNOWN for c in found):
             said = Utterance(text, stamp, confidence, self._heard)
             self._thinker.submit(self._think, said, self._names)
 
@@ -159,7 +174,8 @@ class CorrectionNode(HierarchyNode):
                 self._resets_left = RESET_TRIES
         self._call_reset()
         self._publish_due()
-        self.report("idle", message="; ".join(correction.answer for correction in found))
+        if found:
+            self.report("idle", message="; ".join(correction.answer for correction in found))
 
     def _publish_due(self) -> None:
         for motion in self._session.due(self.now()):

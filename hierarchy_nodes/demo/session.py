@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 from hierarchy_nodes.demo import report, timeline, video
 from hierarchy_nodes.demo.client import Outcome, StackClient, StackError, error_name
+from hierarchy_nodes.demo.microphone import SpokenMicrophone
 from hierarchy_nodes.demo.scene import Choice, choose
 from hierarchy_nodes.demo.speech import Line, Script
 from hierarchy_nodes.demo.stack import Stack
@@ -22,7 +24,7 @@ READY_TIMEOUT = 60.0
 
 @dataclass(frozen=True)
 class Request:
-    """What to demonstrate."""
+    """What to demonstrate; `lines` are typed, `spoken` ones go into a microphone."""
 
     instruction: str
     family: str = ""
@@ -31,6 +33,7 @@ class Request:
     planner: str = "classical"
     controller: str = "diffusion"
     lines: Sequence[Line] = ()
+    spoken: Sequence[Line] = ()
     time_limit: float = 0.0
     video: bool = True
 
@@ -68,6 +71,7 @@ def run(request: Request, write: Callable[[str], None]) -> dict[str, Any]:
         "planner": request.planner,
         "controller": request.controller,
         "corrections": [asdict(line) for line in request.lines],
+        "spoken": [asdict(line) for line in request.spoken],
         "versions": report.versions(),
     }
     try:
@@ -99,33 +103,47 @@ def _perform(
     request: Request, choice: Choice, folder: Path, told: Teller, result: dict[str, Any]
 ) -> None:
     arguments = {"planner": request.planner, "controller": request.controller}
-    with Stack(folder, (choice.family, choice.seed, choice.axis), arguments) as stack:
+    if request.spoken:
+        arguments["speech"] = "true"
+    scene = (choice.family, choice.seed, choice.axis)
+    # Whoever speaks here is the microphone, too.
+    with ExitStack() as running:
+        stack = running.enter_context(Stack(folder, scene, arguments, without=("microphone",)))
         told("start", f"{len(stack.names) + 1} processes")
-        with StackClient(tick=stack.check) as client:
-            client.wait_ready(stack.names, READY_TIMEOUT)
-            result["startup_seconds"] = round(time.monotonic() - told.begin, 1)
-            told("ready", ", ".join(stack.names))
-            client.on_correction = lambda m: told("you", f'"{m.text}" - {m.answer}')
-            script = Script(request.lines, client.say)
-            told("task", f'"{request.instruction}"')
-            begin = time.monotonic()
-            outcome = client.execute(
-                request.instruction,
-                told.feedback,
-                request.time_limit,
-                meanwhile=lambda: script.run(time.monotonic() - begin),
+        client = running.enter_context(StackClient(tick=stack.check))
+        client.wait_ready(stack.names, READY_TIMEOUT)
+        scripts = [Script(request.lines, client.say)]
+        if request.spoken:
+            microphone = running.enter_context(SpokenMicrophone(client.node))
+            client.wait(lambda: client.listeners("microphone/audio"), 10, "Nobody listens")
+            scripts.append(Script(request.spoken, microphone.say))
+        result["startup_seconds"] = round(time.monotonic() - told.begin, 1)
+        told("ready", ", ".join(stack.names))
+        client.on_correction = lambda m: told("you", f'"{m.text}" - {m.answer}')
+        told("task", f'"{request.instruction}"')
+        begin = time.monotonic()
+        outcome = client.execute(
+            request.instruction,
+            told.feedback,
+            request.time_limit,
+            meanwhile=lambda: _run(scripts, time.monotonic() - begin),
+        )
+        result |= _outcome(outcome)
+        done, reason = stack.verdict() if outcome.success else stack.verdict(0.0)
+        if not choice.judged:
+            done, reason = (
+                False,
+                f"not judged: the referee's task was '{choice.task.instruction}'",
             )
-            result |= _outcome(outcome)
-            done, reason = stack.verdict() if outcome.success else stack.verdict(0.0)
-            if not choice.judged:
-                done, reason = (
-                    False,
-                    f"not judged: the referee's task was '{choice.task.instruction}'",
-                )
-            result["success"], result["verdict"] = done, reason
-            word = "done" if outcome.success else error_name(outcome.error_code)
-            told("result", f"{word} {outcome.error_message}")
-            told("referee", reason)
+        result["success"], result["verdict"] = done, reason
+        word = "done" if outcome.success else error_name(outcome.error_code)
+        told("result", f"{word} {outcome.error_message}")
+        told("referee", reason)
+
+
+def _run(scripts: Sequence[Script], elapsed: float) -> None:
+    for script in scripts:
+        script.run(elapsed)
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:

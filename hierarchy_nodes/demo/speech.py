@@ -1,4 +1,4 @@
-"""Words to be said while the arm moves: ``--say "TEXT@SECONDS"``."""
+"""Words to be said while the arm moves: ``--say "TEXT@SECONDS"``, ``--speak "TEXT@SECONDS"``."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ class Line:
     text: str
 
 
-def parse_line(text: str) -> Line:
-    """Read ``left a bit@4.5``. Raises ConfigError."""
+def parse_line(text: str, option: str = "--say") -> Line:
+    """Read ``left a bit@4.5``, given with `option`. Raises ConfigError."""
     words, separator, seconds = text.rpartition("@")
     try:
         at = float(seconds)
     except ValueError:
         at = -1.0
     if not separator or not words.strip() or not 0 <= at < 3600:
-        raise ConfigError(f"--say '{text}': expected TEXT@SECONDS, e.g. 'left a bit@4'.")
+        raise ConfigError(f"{option} '{text}': expected TEXT@SECONDS, e.g. 'left a bit@4'.")
     return Line(at, words.strip())
 
 
 class Script:
     """Says each line once when its time has come."""
 
-    def __init__(self, lines: Iterable[Line], say: Callable[[str], None]) -> None:
+    def __init__(self, lines: Iterable[Line], say: Callable[[str], object]) -> None:
         self._waiting = sorted(lines)
         self._say = say
 

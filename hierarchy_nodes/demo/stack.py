@@ -6,7 +6,7 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ NODES = (
     "console",
     "recorder",
 )
+# With the launch file's speech:=true, too.
+LISTENING = ("microphone", "speech")
 
 
 def private_domain() -> None:
@@ -53,6 +55,8 @@ class Stack:
         parameters: ROS parameters by node, over the launch file's.
         record: Whether the recorder runs.
         respawn: Whether a process that ends is started again.
+        without: Processes of the launch file that are not started, for somebody else is in their
+            place.
 
     Attributes:
         arguments, parameters: May be changed until entry.
@@ -67,10 +71,14 @@ class Stack:
         parameters: Mapping[str, Mapping[str, Any]] | None = None,
         record: bool = True,
         respawn: bool = False,
+        without: Collection[str] = (),
     ) -> None:
         self.folder = folder
         self.cell = f"run-{os.getpid()}-{secrets.token_hex(2)}"
-        self.names = tuple(name for name in NODES if record or name != "recorder")
+        self._without = {*without} | ({"recorder"} if not record else set())
+        listens = (arguments or {}).get("speech") == "true"
+        nodes = (*NODES, *LISTENING) if listens else NODES
+        self.names = tuple(name for name in nodes if name not in self._without)
         self._scene = scene
         self.parameters = {name: dict(values) for name, values in (parameters or {}).items()}
         self.arguments = dict(arguments or {})
@@ -126,6 +134,8 @@ class Stack:
         specs = load(find_file("bringup.launch.xml"), arguments).processes
         found = []
         for spec in specs:
+            if spec.name in self._without:
+                continue
             if spec.name == self.cell:
                 # Through the environment: a command line is for everybody to read.
                 environment = {**spec.environment, TOKEN_VARIABLE: self._token}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,9 @@ from hardware.cell.tasks import TaskSpec, sample
 from hierarchy_nodes.controller.base import CONTROLLERS, ControllerBackend, Step
 from hierarchy_nodes.learning.disturbance import Disturbed
 from hierarchy_nodes.learning.evaluation import EpisodeResult, EpisodeSpec
+from hierarchy_nodes.learning.exchanges import NONE
 from hierarchy_nodes.learning.expert import Expert
+from hierarchy_nodes.learning.hardness import Hard, harden
 from hierarchy_nodes.learning.jerk import JerkMeter
 from hierarchy_nodes.learning.override import Override
 from hierarchy_nodes.learning.policies import POLICIES
@@ -28,6 +30,9 @@ from hierarchy_nodes.learning.true_plan import TruePlanner
 from hierarchy_nodes.learning.variation import Variation, shifted_camera
 from hierarchy_nodes.parameters import make
 from hierarchy_nodes.types import Observation
+
+if TYPE_CHECKING:
+    from hierarchy_nodes.learning.talk import Talk
 
 # Things come to rest before the referee looks.
 SETTLE = 1.0
@@ -53,6 +58,10 @@ class Blinkered(ControllerBackend):
 def run_episode(spec: EpisodeSpec) -> EpisodeResult:
     """Draw the scene, let the stack do the task, ask the referee."""
     scene, task = _drawn(spec)
+    hard = None
+    if spec.hardness and isinstance(task, TaskSpec):
+        hard = harden(spec.hardness, scene, task, np.random.default_rng([spec.seed, 6]))
+        scene, task = hard.scene, hard.task
     cell = Cell(scene)
     rng = np.random.default_rng([spec.seed, 2])
     try:
@@ -80,12 +89,19 @@ def run_episode(spec: EpisodeSpec) -> EpisodeResult:
             stack.watchers.append(override)
         if surprise is not None:
             stack.watchers.append(surprise)
+        talk = _talk(spec, cell, task)
+        if talk is not None:
+            stack.watchers.append(talk)
+        _make_hard(stack, hard)
         stack.run(0.5)
         switch: dict[str, Any] = {}
         if isinstance(task, Errand) and spec.family in MOMENTS:
             verdict, switch = Switching(cell, task, spec.family, rng).run(stack)
         else:
+            limit = stack.time + spec.time_limit
             stack.execute(task.instruction, spec.time_limit, spec.max_attempts)
+            if talk is not None:
+                talk.attend(stack, limit)
             stack.run(SETTLE)
             verdict = referee.verdict()
         outcome = stack.outcomes[-1]
@@ -107,6 +123,8 @@ def run_episode(spec: EpisodeSpec) -> EpisodeResult:
             correction=override.report(),
             switch=switch,
             surprise=surprise.report() if surprise is not None else {},
+            hardness=spec.hardness,
+            person=talk.report() if talk is not None else {},
             rejected=stack.rejected,
             restarts=stack.executor.statistics.restarts,
         )
@@ -120,6 +138,22 @@ def _drawn(spec: EpisodeSpec) -> tuple[SceneSpec, TaskSpec | Errand]:
     if spec.family in ERRANDS:
         return sample_errand(spec.family, spec.seed)
     return sample(spec.family, spec.seed, spec.axis)
+
+
+def _talk(spec: EpisodeSpec, cell: Cell, task: TaskSpec | Errand) -> Talk | None:
+    if spec.person == NONE or not isinstance(task, TaskSpec):
+        return None
+    # Ears take a second to load, which nobody else needs.
+    from hierarchy_nodes.learning.talk import Talk
+
+    return Talk.draw(spec.person, cell, task, spec.seed)
+
+
+def _make_hard(stack: InProcessStack, hard: Hard | None) -> None:
+    """Paint the things, and let the stack believe that the camera is elsewhere."""
+    if hard is not None:
+        hard.prepare(stack.cell)
+        stack.lens = hard.misplace
 
 
 def _options(spec: EpisodeSpec) -> StackOptions:

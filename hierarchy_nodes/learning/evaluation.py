@@ -17,7 +17,7 @@ from hardware.cell.errands import ERRANDS
 from hardware.cell.tasks import AXES, FAMILIES
 from hierarchy_nodes.controller.diffusion.features import CHANNELS
 from hierarchy_nodes.errors import ConfigError, UnknownNameError
-from hierarchy_nodes.learning import surprises
+from hierarchy_nodes.learning import exchanges, hardness, surprises
 from hierarchy_nodes.learning.journal import Journal
 from hierarchy_nodes.learning.parallel import spread
 from hierarchy_nodes.learning.policies import POLICIES, PRIVILEGED
@@ -31,8 +31,10 @@ SPOKEN = ("corrections", "unheard")
 # Of several tasks: one after the other, or one in place of the other.
 ERRAND_SUITES = {"multistep": ERRANDS, "switch": MOMENTS}
 SURPRISED = "surprises"
+# In which a person may stand by and say what goes wrong.
+TOLD = "spoken"
 # In which a person acts whom only the in-process stack has.
-IN_PROCESS = (*SPOKEN, *ERRAND_SUITES, SURPRISED)
+IN_PROCESS = (*SPOKEN, *ERRAND_SUITES, SURPRISED, TOLD)
 SUITES = (*FAMILIES, "basic", "axes", *IN_PROCESS)
 # Share of a commanded displacement that counts as obeying.
 OBEYED = 0.8
@@ -58,6 +60,8 @@ class EpisodeSpec:
         correct: A person overrides the task for a second, in a random direction.
         heard: Whether the stack hears that person.
         surprise: What a person does to a thing of the task midway, one of `SURPRISES`.
+        hardness: What the stack is up against, one of `hardness.HARDNESSES`.
+        person: Who stands by and says what goes wrong, one of `exchanges.PEOPLE`.
     """
 
     index: int
@@ -79,6 +83,8 @@ class EpisodeSpec:
     correct: bool = False
     heard: bool = True
     surprise: str = ""
+    hardness: str = ""
+    person: str = exchanges.NONE
 
 
 @dataclass
@@ -96,6 +102,8 @@ class EpisodeResult:
         correction: What was asked for and how far the tool went that way, metres.
         switch: How it went on after the person asked for another task midway.
         surprise: What a person did to a thing of the task midway; empty if it was too late.
+        hardness: As in the spec.
+        person: What a person said, and what came of it; empty if nobody stood by.
         rejected: Chunks that the arm refused.
         restarts: How often the arm was not where it was sent, and setpoints began anew there.
     """
@@ -118,6 +126,8 @@ class EpisodeResult:
     correction: dict[str, Any] = field(default_factory=dict)
     switch: dict[str, Any] = field(default_factory=dict)
     surprise: dict[str, Any] = field(default_factory=dict)
+    hardness: str = ""
+    person: dict[str, Any] = field(default_factory=dict)
     rejected: int = 0
     restarts: int = 0
 
@@ -157,6 +167,8 @@ def episodes(
             f"{RESERVED_SEED}, which no training, tuning or evaluation of ours uses. "
             "For the final comparison, and only for that, add --final."
         )
+    if more.get("person", exchanges.NONE) != exchanges.NONE and suite != TOLD:
+        raise ConfigError(f"{suite}: nobody stands by; --person goes with --suite {TOLD}.")
     for channel in more.get("drop", ()):
         if channel not in CHANNELS:
             raise UnknownNameError("channel", channel, CHANNELS)
@@ -181,6 +193,10 @@ def _episode(
         kind, other = index % len(SURPRISES), index // len(SURPRISES)
         family = surprises.FAMILIES[other % len(surprises.FAMILIES)]
         more = more | {"surprise": SURPRISES[kind]}
+    elif suite == TOLD:
+        kind, other = index % len(hardness.HARDNESSES), index // len(hardness.HARDNESSES)
+        family = hardness.FAMILIES[other % len(hardness.FAMILIES)]
+        more = more | {"hardness": hardness.HARDNESSES[kind]}
     elif suite == "axes":
         axis = axes[index % len(axes)]
         family = FAMILIES[index // len(axes) % len(FAMILIES)]
@@ -197,7 +213,9 @@ def guarded(runner: Runner, spec: EpisodeSpec) -> EpisodeResult:
     except Exception as error:  # noqa: BLE001 - one broken episode must not end a long run
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(last.filename).name}:{last.lineno}"
-        result = EpisodeResult(spec.index, spec.seed, spec.family, spec.axis)
+        result = EpisodeResult(
+            spec.index, spec.seed, spec.family, spec.axis, hardness=spec.hardness
+        )
         result.reason = f"crashed: {type(error).__name__}: {error} ({where})"
         result.code = "INTERNAL"
     result.wall = time.perf_counter() - begin
@@ -288,6 +306,11 @@ def _extras(results: list[EpisodeResult]) -> dict[str, Any]:
     met = [r for r in results if r.surprise]
     if met:
         extras["surprises"] = grouped((r.surprise["kind"], r.success) for r in met)
+    hard = [r for r in results if r.hardness]
+    if hard:
+        extras["per_hardness"] = grouped((r.hardness, r.success) for r in hard)
+    if any(r.person for r in results):
+        extras["spoken"] = exchanges.summarise(results)
     switched = [r for r in results if r.switch]
     if switched:
         extras["switch"] = {

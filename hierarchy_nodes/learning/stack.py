@@ -33,6 +33,7 @@ from hierarchy_nodes.planner.task import Outcome, PlanJob
 from hierarchy_nodes.segmenter.base import SEGMENTERS
 from hierarchy_nodes.types import (
     ActionChunk,
+    Correction,
     CorrectionKind,
     LanguageMotion,
     Plan,
@@ -92,6 +93,7 @@ class InProcessStack:
         controller: The backend that acts.
         report: What the controller last said.
         setpoint: What the arm was last told.
+        chunk: The newest one that the arm took.
         rejected: Chunks that the arm refused.
         latencies: What the calls really took.
         watchers: Called after every control period.
@@ -119,6 +121,7 @@ class InProcessStack:
         self.latencies = Latencies()
         self.report = Report("idle", "")
         self.setpoint: JointCommand | None = None
+        self.chunk: ActionChunk | None = None
         self.rejected = 0
         self.watchers: list[Callable[[InProcessStack], None]] = []
         self.outcomes: list[Outcome] = []
@@ -149,13 +152,21 @@ class InProcessStack:
         """A person's correction in words."""
         self._core.motion(motion)
 
-    def say(self, text: str) -> None:
+    def say(
+        self, text: str, stamp: float | None = None, confidence: float = 1.0
+    ) -> list[Correction]:
         """What a person says, as the correction node understands it and the others take it.
 
         Where no task runs, it may start one.
+
+        Args:
+            stamp: When it was said; None: now.
+            confidence: How sure it is that it was said.
         """
         self._spoken += 1
-        for correction in self._session.hear(text, self.time, self.time, f"said-{self._spoken}"):
+        base, stamp = f"said-{self._spoken}", self.time if stamp is None else stamp
+        found = self._session.hear(text, stamp, self.time, base, confidence)
+        for correction in found:
             if correction.kind == CorrectionKind.STOP:
                 self._stop(True, text)
             elif self._session.resets_stop(correction):
@@ -166,6 +177,7 @@ class InProcessStack:
             instruction = self.executive.correct(correction, self.time)
             if instruction:
                 self.executive.start(instruction, self.time, self.outcomes.append)
+        return found
 
     def _stop(self, stopped: bool, why: str) -> None:
         if stopped:
@@ -196,7 +208,7 @@ class InProcessStack:
     def ask(self, job: PlannerJob) -> None:
         """The executive's port: let the backend plan or check."""
         begin = time.perf_counter()
-        self._after(self.options.planner_latency, self._answer(job))
+        self.after(self.options.planner_latency, self._answer(job))
         self.latencies.timed("planner", begin)
 
     def _answer(self, job: PlannerJob) -> Callable[[], None]:
@@ -222,7 +234,7 @@ class InProcessStack:
             self._next_camera += CAMERA_PERIOD
             frame, robot = self.cell.capture(), self.robot()
             frame = self.lens(frame) if self.lens is not None else frame
-            self._after(self.options.camera_latency, lambda: self._on_frame(frame, robot))
+            self.after(self.options.camera_latency, lambda: self._on_frame(frame, robot))
         if now >= self._next_controller - 1e-9:
             self._next_controller += CONTROLLER_PERIOD
             self._control(now)
@@ -256,7 +268,7 @@ class InProcessStack:
             self._core.segments(segments)
             self.executive.track(segments)
 
-        self._after(self.options.segmenter_latency, deliver)
+        self.after(self.options.segmenter_latency, deliver)
 
     def _control(self, now: float) -> None:
         robot = self.robot()
@@ -282,16 +294,18 @@ class InProcessStack:
         self.report = self._core.describe(prepared, step)
         chunk = step.chunk
         if chunk is not None:
-            self._after(self.options.controller_latency, lambda: self._submit(chunk))
+            self.after(self.options.controller_latency, lambda: self._submit(chunk))
 
     def _submit(self, chunk: ActionChunk) -> None:
         try:
             self.executor.submit(chunk, self.time)
+            self.chunk = chunk
         except ChunkRejected:
             # As on the real arm: it holds, and the controller finds itself stuck.
             self.rejected += 1
 
-    def _after(self, seconds: float, action: Callable[[], None]) -> None:
+    def after(self, seconds: float, action: Callable[[], None]) -> None:
+        """Do `action` so many simulated seconds from now."""
         self._count += 1
         self._events.append((self.time + seconds, self._count, action))
         self._events.sort(key=lambda event: event[:2])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from array import array
 
 from hierarchy_interfaces.msg import AudioChunk, StackStatus
 
@@ -50,17 +49,7 @@ class MicrophoneNode(HierarchyNode):
             if block is None:
                 self._closing.wait(IDLE)
                 continue
-            samples = array("h")
-            samples.frombytes(block.samples.tobytes())
-            chunk = AudioChunk(
-                sample_rate=block.sample_rate,
-                channels=block.samples.shape[1],
-                sequence=block.sequence % 2**32,
-                samples=samples,
-            )
-            chunk.header.stamp = conversions.time_to_msg(block.stamp)
-            chunk.header.frame_id = self.config.frame_id
-            self._chunks.publish(chunk)
+            self._chunks.publish(conversions.audio_to_msg(block, self.config.frame_id))
 
     def _tell(self) -> None:
         health = self._source.health()

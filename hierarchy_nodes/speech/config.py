@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from hierarchy_nodes.parameters import param, plugin
 from hierarchy_nodes.speech.attention import AttentionOptions
 from hierarchy_nodes.speech.endpointing import EndpointingOptions
+from hierarchy_nodes.speech.spotter.options import SpotterOptions
 
 
 @dataclass(frozen=True)
-class SpeechConfig(EndpointingOptions, AttentionOptions):
+class SpeechConfig(EndpointingOptions, AttentionOptions, SpotterOptions):
     """How words are told from noise, and what recognises them."""
 
     recogniser: str = plugin(

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
 from hierarchy_interfaces import msg
-from std_msgs.msg import Bool
+from std_msgs.msg import Bool, Empty
 
 from hardware.base import AudioBlock
 from hierarchy_nodes import conversions, qos
 from hierarchy_nodes.node_base import HierarchyNode, run
-from hierarchy_nodes.speech.attention import Attention
-from hierarchy_nodes.speech.audio import AudioError, Sound, Stream
+from hierarchy_nodes.speech.audio import AudioError, Sound
 from hierarchy_nodes.speech.base import Heard, Recogniser
 from hierarchy_nodes.speech.config import SpeechConfig
-from hierarchy_nodes.speech.endpointing import Endpointer
+from hierarchy_nodes.speech.listening import Listener
+from hierarchy_nodes.speech.spotter.spotter import Spotted, StopSpotter
+from hierarchy_nodes.types import SPOTTER
 
 # No sound for so long, and nothing is being said any more: seconds.
 QUIET = 1.0
@@ -32,13 +34,14 @@ class SpeechNode(HierarchyNode):
     def __init__(self) -> None:
         super().__init__("speech", SpeechConfig)
         self._recogniser: Recogniser = self.make_plugin("recogniser")
-        self._stream, self._endpointer = Stream(), Endpointer(self.config)
-        self._attention = Attention(self.config)
+        spotter = StopSpotter(self.config) if self.config.spot_stop else None
+        self._listener = Listener(self.config, spotter)
         self._names: tuple[str, ...] = ()
         self._pool = ThreadPoolExecutor(1, "speech")
         self._waiting: deque[Future[None]] = deque()
         self._given_up = 0
         self._heard_at = self.now()
+        self._stop = self.create_publisher(Empty, "stop", qos.EVENT)
         self._transcripts = self.create_publisher(msg.Transcript, "transcript", qos.EVENT)
         self.create_subscription(msg.AudioChunk, "microphone/audio", self._on_audio, qos.AUDIO)
         self.create_subscription(msg.Segments, "segments", self._on_segments, qos.SENSOR)
@@ -62,26 +65,31 @@ class SpeechNode(HierarchyNode):
                 int(message.sequence),
                 samples.reshape(-1, channels),
             )
-            restarts = self._stream.restarts
-            sound = self._stream.push(block)
+            caught = self._listener.push(block)
         except AudioError as error:
             self.report("failed", level=msg.StackStatus.ERROR, message=str(error))
             return
-        if self._stream.restarts != restarts:
-            self._take(self._endpointer.flush())
-        self._take(self._endpointer.push(sound))
+        for stop in caught.stops:
+            self._send_stop(stop)
+        self._take(caught.utterances)
         self._tell()
+
+    def _send_stop(self, stop: Spotted) -> None:
+        """To the arm without a way round; the transcript lets words lift it."""
+        self._stop.publish(Empty())
+        at = conversions.time_to_msg(stop.at)
+        words = msg.Transcript(text="stop", end=at, confidence=stop.probability, engine=SPOTTER)
+        words.header.stamp = at
+        self._transcripts.publish(words)
 
     def _on_segments(self, message: msg.Segments) -> None:
         self._names = tuple(segment.label for segment in message.segments)
 
     def _on_talk(self, message: Bool) -> None:
-        self._attention.press(message.data, self.now())
+        self._listener.attention.press(message.data, self.now())
 
-    def _take(self, utterances: list[Sound]) -> None:
+    def _take(self, utterances: Iterable[Sound]) -> None:
         for sound in utterances:
-            if sound.loudness() < self.config.least_loudness:
-                continue
             while self._waiting and self._waiting[0].done():
                 self._waiting.popleft()
             if len(self._waiting) >= self.config.most_waiting and self._waiting[0].cancel():
@@ -102,7 +110,7 @@ class SpeechNode(HierarchyNode):
             self.call_soon(lambda: self._publish(sound, heard))
 
     def _publish(self, sound: Sound, heard: Heard) -> None:
-        text = self._attention.admit(heard.text, sound.start, sound.end).strip()
+        text = self._listener.admit(sound, heard)
         if not text:
             self.report("idle", message=f'not for me: "{heard.text}"')
             return
@@ -119,16 +127,16 @@ class SpeechNode(HierarchyNode):
 
     def _tick(self) -> None:
         if self.now() - self._heard_at > QUIET:
-            self._take(self._endpointer.flush())
+            self._take(self._listener.flush())
             self._tell()
 
     def _tell(self) -> None:
-        state = "busy" if self._endpointer.speaking else "idle"
+        state = "busy" if self._listener.speaking else "idle"
         if state != self._status.state:
             losses = [
                 f"{count} {what}"
                 for count, what in (
-                    (self._stream.lost, "blocks of sound lost"),
+                    (self._listener.lost, "blocks of sound lost"),
                     (self._given_up, "utterances given up"),
                 )
                 if count

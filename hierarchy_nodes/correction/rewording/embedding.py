@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hierarchy_nodes.correction.grammar import EXAMPLES
-from hierarchy_nodes.correction.rewording.base import Rewording, Reworded, understood
 from hierarchy_nodes.correction.normal import normalise
+from hierarchy_nodes.correction.rewording.base import Reworded, Rewording, understood
 from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.parameters import param
 

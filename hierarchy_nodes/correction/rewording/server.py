@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hierarchy_nodes.correction.grammar import EXAMPLES
-from hierarchy_nodes.correction.rewording.base import Rewording, Reworded, understood
+from hierarchy_nodes.correction.rewording.base import Reworded, Rewording, understood
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.planner.vlm.client import ChatClient
 from hierarchy_nodes.planner.vlm.model import Request

@@ -11,24 +11,12 @@ import onnxruntime
 
 from hierarchy_nodes.environment import share_folder
 from hierarchy_nodes.errors import ConfigError
-from hierarchy_nodes.parameters import param
 from hierarchy_nodes.speech.audio import RATE, Samples, Sound
 from hierarchy_nodes.speech.spotter.features import BANDS, FRAME, HOP, log_mel
+from hierarchy_nodes.speech.spotter.options import SpotterOptions
 
 # After a stop was heard, the rest of the same word is not another one: frames.
 _AGAIN = round(0.8 * RATE / HOP)
-
-
-@dataclass(frozen=True)
-class SpotterOptions:
-    """Which network, and when it is believed."""
-
-    stop_weights: str = param(
-        "", "ONNX file of the stop spotter; empty: the one that comes with the package"
-    )
-    stop_threshold: float = param(
-        0.0, "Probability that counts as a stop; 0: as chosen in training", low=0.0, high=1.0
-    )
 
 
 @dataclass(frozen=True)
