@@ -58,11 +58,15 @@ def test_where_a_stop_is_to_be_told():
     assert targets(2 * RATE, None)[0].sum() == 0
 
 
-def test_the_threshold_lies_between_stops_and_the_rest():
-    found = [(True, 0.99), (True, 0.7), (False, 0.8), (False, 0.1)]
-    assert choose(found) == pytest.approx(0.9)
-    assert rates(found, 0.9) == (0.5, 0.0)
-    assert choose([(True, 0.9), (False, 0.2)]) == 0.5
+def test_the_threshold_misses_and_mistakes_the_least():
+    found = [(True, 0.95), (True, 0.9), (True, 0.6), (False, 0.7), (False, 0.1), (False, 0.0)]
+    assert rates(found, 0.8) == (pytest.approx(2 / 3), 0.0)
+    # All stops but one, and nothing else; as high as that goes.
+    assert choose(found[:2] + found[3:]) == pytest.approx(0.9)
+    assert choose([(True, 0.99), (False, 0.2)]) == pytest.approx(0.98)
+    # Certainty is not asked of what is always mistaken.
+    assert choose([(True, 0.6), (True, 0.7), (False, 0.2), (False, 0.55)]) == pytest.approx(0.6)
+    assert 0.5 <= choose([(False, 0.3)]) <= 0.98
 
 
 def test_voices_and_words_that_are_measured_are_not_trained_on():

@@ -26,8 +26,9 @@ CLIPS = "clips.npz"
 # Steps after which the random numbers of evaluation begin.
 _HELD_OUT = 10**9
 _OPSET = 17
-# So many frames in a row must be above the threshold.
+# So many frames in a row must be above the threshold, which is one of these.
 COUNT = 3
+_THRESHOLDS = np.linspace(0.5, 0.98, 49)
 
 
 @dataclass(frozen=True)
@@ -137,9 +138,16 @@ class StopTrainer(BaseTrainer):
 
 
 def choose(found: list[tuple[bool, float]]) -> float:
-    """The threshold above which nothing but stops is, half-way to certainty; 0.5 at least."""
-    other = max((sure for stop, sure in found if not stop), default=0.0)
-    return float(np.clip((1 + other) / 2 if other > 0.5 else 0.5, 0.5, 0.98))
+    """The threshold at which the shares of missed stops and of false ones have the least sum.
+
+    In doubt the higher one; 0.5 at least (Youden's index).
+    """
+    sure = np.array([value for _, value in found])
+    stop = np.array([is_stop for is_stop, _ in found], dtype=bool)
+    missed = (sure[stop] < _THRESHOLDS[:, None]).mean(1) if stop.any() else 0.0
+    false = (sure[~stop] >= _THRESHOLDS[:, None]).mean(1) if not stop.all() else 0.0
+    cost = np.asarray(missed + false) * np.ones(len(_THRESHOLDS))
+    return float(_THRESHOLDS[len(cost) - 1 - int(cost[::-1].argmin())])
 
 
 def rates(found: list[tuple[bool, float]], threshold: float) -> tuple[float, float]:
