@@ -225,6 +225,70 @@ def test_a_tool_that_does_not_move_is_stuck(weights):
     assert backend.act(observe(1.6, plan_id="q")).state == "busy"
 
 
+def eager(weights, **options) -> DiffusionController:
+    """As `controller`, but sooner made."""
+    return controller(weights, compiled=False, **options)
+
+
+def up_and_down(i: int) -> tuple[float, float, float]:
+    """Where a tool is that comes and goes over one place."""
+    return (0.45, 0.1, 0.12 + 0.08 * math.sin(0.4 * i))
+
+
+def test_a_tool_that_comes_and_goes_is_stuck(weights):
+    backend = eager(weights, nowhere_timeout=3.0)
+    for i in range(100):
+        step = backend.act(observe(0.1 * i, up_and_down(i)))
+        if step.state == "failed":
+            break
+    assert step.code == ErrorCode.CONTROLLER_STUCK
+    assert "nowhere new" in step.message
+    assert 3.0 < 0.1 * i < 5.0
+
+
+def test_a_tool_that_always_gets_somewhere_is_not_stuck(weights):
+    backend = eager(weights, nowhere_timeout=1.0)
+    tools = [(0.35 + 0.006 * i, *up_and_down(i)[1:]) for i in range(60)]
+    assert {backend.act(observe(0.1 * i, tool)).state for i, tool in enumerate(tools)} == {"busy"}
+
+
+def test_time_for_which_the_arm_is_held_makes_nothing_stuck(weights):
+    backend = eager(weights, stuck_timeout=1.0, nowhere_timeout=1.0)
+    for stamp in (0.0, 0.1, 9.0, 9.1):
+        assert backend.act(observe(stamp)).state == "busy"
+
+
+def stuck(backend: DiffusionController) -> None:
+    """Let it get stuck with the plan ``p``."""
+    for i in range(8):
+        step = backend.act(observe(0.1 * i))
+    assert step.code == ErrorCode.CONTROLLER_STUCK
+
+
+def test_the_next_plan_for_what_it_is_stuck_with_is_followed_without_the_policy(weights):
+    backend = eager(weights, stuck_timeout=0.5)
+    stuck(backend)
+    ended = replace(observe(1.0).plan, plan_id="none", path=(), subtask="replanning")
+    backend.act(observe(1.0, plan=ended))
+    step = backend.act(observe(1.1, plan_id="q"))
+    assert step.chunk.source == "path_follower"
+    assert "without the policy" in step.message
+    assert backend.act(observe(1.2, plan_id="r")).chunk.source == "diffusion"
+
+
+def test_it_goes_on_with_the_policy_where_that_is_asked_for_or_another_step_comes(weights):
+    backend = eager(weights, stuck_timeout=0.5, retry="policy")
+    stuck(backend)
+    assert backend.act(observe(1.0, plan_id="q")).chunk.source == "diffusion"
+    backend = eager(weights, stuck_timeout=0.5, channels=["masks"])
+    stuck(backend)
+    assert backend.act(observe(1.0, plan_id="q")).chunk.source == "diffusion"
+    backend = eager(weights, stuck_timeout=0.5)
+    stuck(backend)
+    other = replace(observe(1.0, plan_id="q").plan, subtask="something else")
+    assert backend.act(observe(1.0, plan_id="q", plan=other)).chunk.source == "diffusion"
+
+
 def test_done_needs_the_policy_to_be_sure_several_times(weights, monkeypatch):
     backend = controller(weights, done_count=3, done_threshold=0.5)
     sure = [0.9, 0.1, 0.9, 0.9, 0.9]

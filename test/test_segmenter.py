@@ -237,6 +237,19 @@ def test_knocked_over():
     assert segment.size[2] < 0.05
 
 
+def test_a_thing_does_not_cover_itself():
+    """A block that was seen tilted, and so larger, lies flat again, nearer to the camera.
+
+    Where it was remembered it is then hidden behind itself, and is seen whole nevertheless.
+    """
+    tilted = Box((0.435, 0.0, 0.039), (0.049, 0.049, 0.049), RED)
+    segmenter, _ = start([tilted], (Role.TARGET, "red block", tilted.center))
+    (segments, _) = follow(segmenter, [[cube(0.45, 0.0, RED)]] * 10)[-1]
+    (segment,) = segments.segments
+    assert np.linalg.norm(segment.centroid - [0.45, 0.0, 0.02]) < 0.008
+    assert max(segment.size) < 0.046
+
+
 def test_new_plan_forgets_the_old_one():
     boxes = [cube(0.45, 0.0, RED), cube(0.5, 0.15, GREEN)]
     segmenter, _ = start(boxes, (Role.TARGET, "red", (0.45, 0.0, 0.04)))

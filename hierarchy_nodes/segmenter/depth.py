@@ -56,10 +56,10 @@ class DepthSegmenter(SegmenterBackend):
             if thing.held:
                 thing.carry(before.tool, robot.tool, frame)
         found = self._assign(clusters, frame.stamp)
-        shown = visibilities(self._things, frame)
-        for index, thing in enumerate(self._things):
-            seen = found.get(index, [])
-            update(thing, seen, shown[index], frame.stamp, max(elapsed, 0.0), self.options)
+        seen = [found.get(index, []) for index in range(len(self._things))]
+        shown = visibilities(self._things, frame, seen)
+        for thing, parts, visibility in zip(self._things, seen, shown, strict=True):
+            update(thing, parts, visibility, frame.stamp, max(elapsed, 0.0), self.options)
         self._stamp, self._robot = frame.stamp, robot
         return self._segments(frame)
 

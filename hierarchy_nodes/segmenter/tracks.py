@@ -104,9 +104,9 @@ class Thing:
         local = _to_box(self.yaw) @ (point - self.centroid)
         return bool(np.all(np.abs(local) <= self.size / 2 + margin))
 
-    def visibility(self, frame: RgbdFrame) -> Visibility:
-        """What `frame` shows of it at its place."""
-        return visibilities([self], frame)[0]
+    def visibility(self, frame: RgbdFrame, seen: Sequence[Cluster] = ()) -> Visibility:
+        """What `frame` shows of it at its place; `seen`: the parts of it that were found there."""
+        return visibilities([self], frame, [seen])[0]
 
     def see(self, clusters: Sequence[Cluster], stamp: float, covered: float) -> None:
         """Take in what one frame shows of it; `covered` is the hidden share of its surface.
@@ -141,10 +141,18 @@ class Thing:
         self.centroid = self.centroid + shift @ turn
 
 
-def visibilities(things: Sequence[Thing], frame: RgbdFrame) -> list[Visibility]:
+def visibilities(
+    things: Sequence[Thing], frame: RgbdFrame, seen: Sequence[Sequence[Cluster]]
+) -> list[Visibility]:
     """What `frame` shows of each thing at its place, all in one go.
 
-    Where depth is unknown or outside of the image counts as covered.
+    Where depth is unknown or outside of the image counts as covered. A thing does not cover
+    itself: one that is remembered too far from the camera would never be seen whole again.
+
+    Args:
+        things: At the places where they are expected.
+        frame: Its depth is looked at.
+        seen: The parts of each that were found in `frame`.
     """
     if not things:
         return []
@@ -153,12 +161,18 @@ def visibilities(things: Sequence[Thing], frame: RgbdFrame) -> list[Visibility]:
     height, width = frame.depth.shape
     columns, rows = np.floor(pixels * (width, height)).astype(int).T
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width) & (expected > 0)
-    measured = frame.depth[np.where(inside, rows, 0), np.where(inside, columns, 0)]
+    rows, columns = np.where(inside, rows, 0), np.where(inside, columns, 0)
+    measured = frame.depth[rows, columns]
     known = inside & (measured > 0)
     gone = known & (measured > expected + _HIDDEN_BY)
-    covered = ~known | (measured < expected - _HIDDEN_BY)
     sizes = np.array([len(thing.points) for thing in things])
     starts = np.cumsum(sizes) - sizes
+    own = np.zeros(len(surface), dtype=bool)
+    for start, size, clusters in zip(starts.tolist(), sizes.tolist(), seen, strict=True):
+        part = slice(start, start + size)
+        for cluster in clusters:
+            own[part] |= cluster.mask[rows[part], columns[part]]
+    covered = ~known | ((measured < expected - _HIDDEN_BY) & ~own)
     shares = np.add.reduceat([covered, ~covered & ~gone], starts, axis=1, dtype=float) / sizes
     return [Visibility(*share) for share in shares.T.tolist()]
 

@@ -14,6 +14,7 @@ from hierarchy_nodes.controller.base import ControllerBackend, Step
 from hierarchy_nodes.controller.diffusion.features import CHANNELS, TIMES, Extractor, Features
 from hierarchy_nodes.controller.diffusion.obeying import obeyed
 from hierarchy_nodes.controller.diffusion.phases import HELD, phase_of
+from hierarchy_nodes.controller.diffusion.whereabouts import Whereabouts
 from hierarchy_nodes.controller.path_follower import REACH, PathFollower, PathFollowerOptions
 from hierarchy_nodes.errors import ConfigError, ErrorCode
 from hierarchy_nodes.parameters import param
@@ -24,6 +25,7 @@ from hierarchy_nodes.types import (
     Interaction,
     LanguageMotion,
     Observation,
+    Plan,
     Role,
     Segment,
 )
@@ -44,9 +46,6 @@ except ImportError as error:
         f"controller 'diffusion' needs {error.name}. Install it: pip install torch safetensors "
         "onnx onnxruntime (a CPU build of torch is enough), or choose controller 'path_follower'."
     ) from error
-
-# What is not moving, for the watch on progress: metres, opening.
-_STILL, _STILL_GRIPPER = 0.015, 0.1
 
 
 @dataclass(frozen=True)
@@ -91,6 +90,9 @@ class DiffusionOptions:
     stuck_timeout: float = param(
         4.0, "Time without moving before failing", unit="s", low=0.5, high=60.0
     )
+    nowhere_timeout: float = param(
+        5.0, "Time without getting anywhere new before failing", unit="s", low=0.5, high=600.0
+    )
     time_limit: float = param(45.0, "For one plan", unit="s", low=1.0, high=600.0)
     lost_timeout: float = param(
         3.0, "Time without frame, masks or target before failing", unit="s", low=0.1, high=60.0
@@ -102,6 +104,12 @@ class DiffusionOptions:
     )
     fallback_after: float = param(
         0.5, "Time held before the fallback or failing", unit="s", low=0.0, high=10.0
+    )
+    retry: str = param(
+        "path_follower",
+        "Who follows the next plan for a step that the policy got stuck with; a policy that looks "
+        "at no path always does",
+        choices=("path_follower", "policy"),
     )
 
 
@@ -151,13 +159,14 @@ class DiffusionController(ControllerBackend):
         self.why_cold = ""
         self.answer: Answer | None = None
         self._served: LanguageMotion | None = None
+        self._stuck_with: str | None = None
         self._new_plan(None, 0.0)
 
     def act(self, observation: Observation) -> Step:
         begin = time.perf_counter()
         o, now = observation, observation.robot.stamp
         if o.plan.plan_id != self._plan_id:
-            self._new_plan(o.plan.plan_id, now)
+            self._new_plan(o.plan, now)
         if o.plan.path and o.plan.interaction == Interaction.NONE:
             # A mere way, of which there is nothing to be learned.
             return self._follower.act(o)
@@ -174,15 +183,18 @@ class DiffusionController(ControllerBackend):
         self.latency.add(time.perf_counter() - begin)
         return step
 
-    def _new_plan(self, plan_id: str | None, now: float) -> None:
-        self._plan_id = plan_id
-        self._began = self._moved_at = now
-        self._mark: tuple[Array, float] | None = None
+    def _new_plan(self, plan: Plan | None, now: float) -> None:
+        self._plan_id = plan.plan_id if plan is not None else None
+        self._began = now
+        self._whereabouts = Whereabouts()
         self._finished = 0
         self._ended: Step | None = None
         self._broken_since = math.inf
         self._target_seen: tuple[float, Segment] | None = None
         self._following = False
+        if plan is not None and plan.path:
+            self._following = plan.subtask == self._stuck_with
+            self._stuck_with = None
         if self._served is not None:
             # Obeyed already, before there was a plan.
             self._extractor.account.skip(self._served)
@@ -282,23 +294,24 @@ class DiffusionController(ControllerBackend):
         self._finished = self._finished + 1 if sure else 0
         if self._finished >= options.done_count:
             return Step(None, "done", "done", 1.0)
-        tool, gripper = o.robot.tool.position, o.robot.gripper
-        mark = self._mark
-        if (
-            mark is None
-            or float(np.linalg.norm(tool - mark[0])) > _STILL
-            or abs(gripper - mark[1]) > _STILL_GRIPPER
-            or corrected
-            or o.speed <= 0
-        ):
-            self._mark, self._moved_at = (tool.copy(), gripper), now
-        if now - self._moved_at > options.stuck_timeout:
-            text = f"the arm has not moved for {options.stuck_timeout:g} s"
-            return Step(None, "", "failed", 0.0, text, ErrorCode.CONTROLLER_STUCK)
+        where = self._whereabouts
+        if corrected or o.speed <= 0:
+            where.forget()
+        where.see(o.robot.tool.position, o.robot.gripper, now, o.speed)
+        if where.still > options.stuck_timeout:
+            return self._stuck(o, f"the arm has not moved for {options.stuck_timeout:g} s")
+        if where.nowhere > options.nowhere_timeout:
+            text = f"the arm comes and goes: nowhere new for {options.nowhere_timeout:g} s"
+            return self._stuck(o, text)
         if now - self._began > options.time_limit / max(o.speed, 0.1):
-            text = f"not finished within {options.time_limit:g} s"
-            return Step(None, "", "failed", 0.0, text, ErrorCode.CONTROLLER_STUCK)
+            return self._stuck(o, f"not finished within {options.time_limit:g} s")
         return self._lost(o, now)
+
+    def _stuck(self, o: Observation, text: str) -> Step:
+        """Failed; where the path can be followed without the policy, the next plan is."""
+        if self.options.retry == "path_follower" and self.policy.looks_at("path"):
+            self._stuck_with = o.plan.subtask
+        return Step(None, "", "failed", 0.0, text, ErrorCode.CONTROLLER_STUCK)
 
     def _lost(self, o: Observation, now: float) -> Step | None:
         """Failed where the target went out of sight while nothing held or hid it."""

@@ -28,7 +28,7 @@ from hierarchy_nodes.segmenter.sam2.health import (
 from hierarchy_nodes.segmenter.sam2.loading import load_tracker
 from hierarchy_nodes.segmenter.sam2.options import Sam2Options
 from hierarchy_nodes.segmenter.sam2.tracker import Guess, MaskTracker
-from hierarchy_nodes.segmenter.tracks import Thing, Visibility, visibilities
+from hierarchy_nodes.segmenter.tracks import Thing, Visibility
 from hierarchy_nodes.types import Array, Plan, Prompt, RgbdFrame, RobotState, Segments
 
 _PLACES = 64  # places of a thing that are remembered, to find it on the image of a new plan
@@ -126,17 +126,15 @@ class Sam2Segmenter(SegmenterBackend):
                 thing.held = not thing.lost and thing.between_fingers(track.robot)
                 if thing.held:
                     thing.carry(track.robot.tool, robot.tool, frame)
-            shown = visibilities([track.thing for track in tracks], frame)
-            for track, visibility in zip(tracks, shown, strict=True):
-                self._follow(track, visibility, reader, frame)
+            for track in tracks:
+                self._follow(track, reader, frame)
                 track.stamp, track.robot = frame.stamp, robot
         prompted = [(prompt, thing) for prompt, _, thing in self._prompted]
         return segments_of(self._plan_id, frame, prompted)
 
-    def _follow(
-        self, track: Track, shown: Visibility, reader: MaskReader, frame: RgbdFrame
-    ) -> None:
+    def _follow(self, track: Track, reader: MaskReader, frame: RgbdFrame) -> None:
         thing, tracker = track.thing, self._tracker
+        shown = thing.visibility(frame)
         guess = tracker.follow(track.key)
         reading = reader.read(guess.mask)
         verdict = self._judge(track, guess, reading, shown, frame)
@@ -150,6 +148,7 @@ class Sam2Segmenter(SegmenterBackend):
                     guess, reading, verdict = again, read, Verdict.FITS
         track.verdict = verdict
         seen = [reading.cluster] if verdict is Verdict.FITS and reading.cluster else []
+        shown = thing.visibility(frame, seen)
         elapsed = max(frame.stamp - track.stamp, 0.0)
         sure = quality(guess, reading)
         update(thing, seen, shown, frame.stamp, elapsed, self.options, quality=sure, by_depth=False)
