@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": "Measure success over many seeded episodes",
     "bench": "Measure latencies and tracking",
     "corrections": "List, show and export what people corrected, out of recordings",
+    "learn": "Learn from what people corrected: new weights of the compact planner",
 }
 
 

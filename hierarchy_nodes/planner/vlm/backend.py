@@ -9,8 +9,9 @@ from dataclasses import replace
 from hierarchy_nodes.errors import ConfigError, ErrorCode, PlanningError
 from hierarchy_nodes.planner.base import PlannerBackend, PlanRequest
 from hierarchy_nodes.planner.checking import holds_something
-from hierarchy_nodes.planner.language import Instruction, describe, parse
-from hierarchy_nodes.planner.learned import retargets, understood
+from hierarchy_nodes.planner.language import parse
+from hierarchy_nodes.planner.learned import understood
+from hierarchy_nodes.planner.vlm.asking import Memory, corrected, said, task_of
 from hierarchy_nodes.planner.vlm.dialects import DIALECTS
 from hierarchy_nodes.planner.vlm.dialects.base import Dialect, Question
 from hierarchy_nodes.planner.vlm.grounding import ground
@@ -21,14 +22,7 @@ from hierarchy_nodes.planner.vlm.prompts import PromptText, Task, from_file, own
 from hierarchy_nodes.planner.vlm.record import Recorder, Replay
 from hierarchy_nodes.planner.vlm.reply import Reply, Status, quoted
 from hierarchy_nodes.planner.vlm.verdict import SCHEMA, read_verdict
-from hierarchy_nodes.types import (
-    LanguageMotion,
-    Observation,
-    Plan,
-    RgbdFrame,
-    RobotState,
-    Role,
-)
+from hierarchy_nodes.types import LanguageMotion, Observation, Plan, RgbdFrame, RobotState
 
 LOG = logging.getLogger(__name__)
 REMEMBERED = 16
@@ -58,6 +52,7 @@ class VlmPlanner(PlannerBackend):
         self._model = Recorder(model, options.record) if options.record else model
         self._more: OrderedDict[str, bool] = OrderedDict()
         self._narration = Narration()
+        self._memory = Memory(options.remembered)
         self._verify = PromptText(own("verify"))
 
     # -- the executive's questions, to be answered at once --------------------------------------
@@ -84,11 +79,15 @@ class VlmPlanner(PlannerBackend):
     # -- slow -----------------------------------------------------------------------------------
 
     def plan(self, request: PlanRequest) -> Plan:
-        step = understood(request.instruction)
-        step = _corrected(step, request) if step is not None else None
+        told = said(request)
+        step = corrected(request.instruction, told)
+        # A model that was trained for one form of question is told nothing beside it.
+        earlier = self._memory.earlier(request) if self.dialect.talks else []
+        self._memory.note(request)
+        task = task_of(request.instruction, told, request.holding, request.attempt, earlier)
         image = self._picture(request.frame)
         replies: list[Reply] = []
-        for question in self.dialect.questions(_task(request, step)):
+        for question in self.dialect.questions(task):
             reply = self._ask(question, image)
             if reply.status == Status.NOT_FOUND and question.key == "goal" and step is None:
                 continue  # The words may name no goal.
@@ -150,50 +149,6 @@ class VlmPlanner(PlannerBackend):
         if reply.notes:
             LOG.warning("Reply of %s mended: %s", self._model.name, "; ".join(reply.notes))
         return reply
-
-
-def _corrected(step: Instruction, request: PlanRequest) -> Instruction:
-    """`step` after the corrections of target and goal that the grammar understands."""
-    for correction in retargets(request):
-        try:
-            new = describe(correction.phrase)
-        except PlanningError:
-            continue
-        if correction.role == Role.GOAL and step.goal is not None:
-            step = replace(step, goal=step.goal.changed_by(new))
-        else:
-            step = replace(step, target=step.target.changed_by(new))
-    return step
-
-
-def _task(request: PlanRequest, step: Instruction | None) -> Task:
-    """What the prompts are filled from."""
-    words = request.instruction.strip().rstrip(".")
-    for correction in retargets(request):
-        role = "goal" if correction.role == Role.GOAL else "thing"
-        words += f'. Then the person corrected the {role}: "{correction.phrase.strip()}"'
-    if step is None:
-        target = f"the thing that a robot has to take or touch first to do this: {words}"
-        goal = f"the place where that thing has to end up, if this names one: {words}"
-    else:
-        target = str(step.target)
-        goal = _goal_words(step)
-    facts = []
-    if request.holding:
-        facts.append("The gripper is closed and holds something.")
-    if request.attempt > 1:
-        facts.append(f"This is attempt {request.attempt}: what was tried before did not succeed.")
-    return Task(words, target, goal, " ".join(facts))
-
-
-def _goal_words(step: Instruction) -> str:
-    if step.goal is None or step.goal.shape == "table":
-        return ""
-    if step.relation in ("on", "in", "to"):
-        return str(step.goal)
-    joint = {"left": "to the left of", "right": "to the right of", "front": "in front of"}
-    relation = joint.get(step.relation, step.relation)
-    return f"the free spot on the table directly {relation} {step.goal}"
 
 
 def _joined(replies: list[Reply]) -> Reply:

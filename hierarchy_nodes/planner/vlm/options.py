@@ -42,6 +42,12 @@ class VlmOptions:
     assumed_confidence: float = param(
         0.7, "Confidence where the model tells none", low=0.0, high=1.0
     )
+    remembered: int = param(
+        4,
+        "So many earlier instructions that a person corrected are told to the model",
+        low=0,
+        high=50,
+    )
     verify: bool = param(True, "Ask the model whether a task is done")
     reach: float = param(0.80, "Farthest target from the base", unit="m", low=0.2, high=2.0)
     reach_min: float = param(0.20, "Nearest target to the base", unit="m", low=0.0, high=1.0)

@@ -5,9 +5,10 @@ Coordinates are thousandths, x first. With a server that constrains its output, 
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from hierarchy_nodes.planner.vlm.dialects.base import Dialect, Question
+from hierarchy_nodes.planner.vlm.dialects.base import COORDINATES, Dialect, Question
 from hierarchy_nodes.planner.vlm.fields import choice_of, number_of, numbers_of, shown, text_of
 from hierarchy_nodes.planner.vlm.lenient_json import find
 from hierarchy_nodes.planner.vlm.prompts import Task
@@ -57,6 +58,31 @@ class Structured(Dialect):
 
     def questions(self, task: Task) -> tuple[Question, ...]:
         return (Question("plan", self.prompt.fill(task), SCHEMA),)
+
+    def write(self, reply: Reply) -> str:
+        """The text in which a model would say `reply`; :meth:`read` gives it back, rounded."""
+        scale = COORDINATES[self.coordinates]
+
+        def point(x: float, y: float) -> list[int]:
+            return [round(x * scale), round(y * scale)]
+
+        values = {
+            "status": str(reply.status),
+            "question": reply.question,
+            "subtask": reply.subtask,
+            "more": reply.more,
+            "interaction": str(reply.interaction or Interaction.NONE),
+            "prompts": [
+                {"role": str(p.role), "label": p.label, "point": point(p.x, p.y)}
+                for p in reply.prompts
+            ],
+            "motion": reply.motion,
+            "path": [
+                {"point": point(p.x, p.y), "gripper": p.gripper.name.lower()} for p in reply.path
+            ],
+            "confidence": 1.0 if reply.confidence is None else reply.confidence,
+        }
+        return json.dumps(values)
 
     def understand(self, text: str, reading: Reading, key: str) -> Reply:
         found = find(text, lambda v: isinstance(v, dict) and not _KNOWN.isdisjoint(v))
