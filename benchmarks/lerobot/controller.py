@@ -19,10 +19,10 @@ from hierarchy_nodes.controller.diffusion.network import Memory
 from hierarchy_nodes.controller.diffusion.policy import View
 from hierarchy_nodes.controller.diffusion.warm import Last
 from hierarchy_nodes.controller.path_follower import REACH
-from hierarchy_nodes.types import ActionChunk, Array, Observation
+from hierarchy_nodes.types import ActionChunk, Array, Observation, Plan
 
 # Neither policy ends a task: both go on until the arm rests or the time is over.
-COMMON = {"done_threshold": 1.0, "latency": 0.01}
+COMMON = {"done_threshold": 1.0, "latency": 0.01, "retry": "policy", "nowhere_timeout": 600.0}
 _UNDONE = View(Memory((), (), torch.zeros(1)), torch.zeros(1, 7), 1.0, 0.0)
 
 
@@ -82,8 +82,8 @@ class BaselineController(DiffusionController):
         super().reset()
         self._policy.seconds.clear()
 
-    def _new_plan(self, plan_id: str | None, now: float) -> None:
-        super()._new_plan(plan_id, now)
+    def _new_plan(self, plan: Plan | None, now: float) -> None:
+        super()._new_plan(plan, now)
         self._sampled = None
 
     def _think(self, o: Observation, now: float) -> Step:
