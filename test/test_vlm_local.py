@@ -109,13 +109,19 @@ def test_babble_of_a_real_model_is_no_plan_and_no_verdict(checkpoint, url, frame
         assert planner.verify(plan, frame, robot_at(101.0)) is None
 
 
-def test_deadline_and_cancel(checkpoint):
-    options = {"checkpoint": str(checkpoint)}
-    asked = Request("plan", "x", compressed(np.zeros((60, 80, 3), np.uint8), 80, 90), 4000)
-    model = local.LocalModel(from_mapping(local.LocalOptions, options | {"timeout": 0.3}))
-    with pytest.raises(ModelError, match=r"did not answer within 0\.3 s"):
-        model.ask(asked)
+def babbling(checkpoint, **options):
+    """A model that never comes to an end by itself."""
+    options |= {"checkpoint": str(checkpoint)}
     model = local.LocalModel(from_mapping(local.LocalOptions, options))
+    model._model.generation_config.eos_token_id = None
+    return model
+
+
+def test_deadline_and_cancel(checkpoint):
+    asked = Request("plan", "x", compressed(np.zeros((60, 80, 3), np.uint8), 80, 90), 4000)
+    with pytest.raises(ModelError, match=r"did not answer within 0\.3 s"):
+        babbling(checkpoint, timeout=0.3).ask(asked)
+    model = babbling(checkpoint)
     timer = threading.Timer(0.3, model.cancel)
     timer.start()
     with pytest.raises(ModelCancelled):
