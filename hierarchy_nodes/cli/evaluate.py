@@ -263,9 +263,7 @@ def _tell(a: argparse.Namespace, summary: dict[str, Any]) -> None:
                 f"  {name:<13} {found['successes']:>4} of {found['episodes']:<4} "
                 f"{found['success_rate']:>5.0%}  ({low:.0%} to {high:.0%})"
             )
-    for name, figures in summary["latency_ms"].items():
-        if figures["n"]:
-            print(f"  {name}: p50 {figures['p50']} ms, p99 {figures['p99']} ms, n {figures['n']}")
+    _tell_times(summary["latency_ms"])
     if "jerk" in summary:
         jerk = summary["jerk"]
         print(
@@ -310,7 +308,11 @@ def _tell_spoken(found: dict[str, Any]) -> None:
         f"  {found['utterances']} utterances, {found['per_episode']:.1f} an episode; understood "
         f"{understood['successes']} (95% interval {low:.0%} to {high:.0%})"
     )
-    for name, figures in found["delay_ms"].items():
+    _tell_times(found["delay_ms"])
+
+
+def _tell_times(times: dict[str, dict[str, Any]]) -> None:
+    for name, figures in times.items():
         if figures["n"]:
             print(f"  {name}: p50 {figures['p50']} ms, p99 {figures['p99']} ms, n {figures['n']}")
 
