@@ -15,17 +15,15 @@ from hierarchy_nodes.learning.planner import sayings
 from hierarchy_nodes.planner.base import PLANNERS, PlanRequest, TaskDone
 from hierarchy_nodes.planner.compact.answer import Answer, Drawn, Spot
 from hierarchy_nodes.planner.compact.backend import CompactPlanner
-from hierarchy_nodes.planner.compact.inputs import PATH_POINTS, STATUSES
-from hierarchy_nodes.planner.compact.motion import motion_label, motion_words
+from hierarchy_nodes.planner.compact.inputs import STATUSES
 from hierarchy_nodes.planner.compact.options import CompactOptions
-from hierarchy_nodes.planner.motions import MotionNamer, path_points
+from hierarchy_nodes.planner.motions import path_points
 from hierarchy_nodes.types import (
     Correction,
     CorrectionKind,
     Gripper,
     Interaction,
     Observation,
-    PathPoint,
     Role,
 )
 
@@ -46,9 +44,6 @@ class Script:
     @staticmethod
     def confidence(raw):
         return raw
-
-    def motion(self, inputs):
-        return np.array([1, 2, 1]), 0, np.array([0.0, 0.4, 0.0])
 
 
 def seen_at(frame, point):
@@ -278,43 +273,13 @@ def test_motions_are_told_for_the_plan_that_runs(world):
     plan = planner.plan(PlanRequest(PUT, frame, robot))
     motion = planner.motion(Observation(0.1, robot, plan, frame))
     assert motion is not None
-    assert motion.text == "move arm left"
-    np.testing.assert_allclose(motion.direction, [0, 1, 0])
-    assert planner.motion(Observation(0.1, robot, replace(plan, plan_id="x"), frame)) is None
-    for point in path_points(plan, frame.intrinsics):
-        if point is not None:
-            planner.motion(Observation(0.1, robot_at(0.0, point), plan, frame))
-
-
-def test_motion_labels_are_those_of_the_other_planners(world):
-    frame, _, _ = world
-    points = np.zeros((PATH_POINTS, 3))
-    points[:4] = (0.35, 0, 0.4), (0.5, 0.1, 0.2), (0.5, 0.1, 0.03), (0.5, 0.1, 0.2)
-    events = np.array([1, 0, 2, 0, 0, 0, 0, 0])
-    there = np.array([1.0] * 4 + [0.0] * 4)
-    pixels, depths = project(points[:4], frame.intrinsics, frame.camera_pose)
-    path = tuple(
-        PathPoint(float(x), float(y), float(d), Gripper(int(e)))
-        for (x, y), d, e in zip(pixels, depths, events, strict=False)
-    )
-    plan = CompactPlanner(CompactOptions(), Script(placing(frame))).plan(
-        PlanRequest(PUT, frame, robot_at(0.0))
-    )
-    for passed, tool, grip in (
-        (1, (0.36, 0.0, 0.4), 1.0),
-        (1, (0.45, 0.09, 0.39), 1.0),
-        (2, (0.5, 0.1, 0.12), 1.0),
-        (2, (0.5, 0.1, 0.031), 1.0),
-        (2, (0.5, 0.1, 0.031), 0.4),
-    ):
-        namer = MotionNamer()
-        namer._plan_id, namer._next = "p", passed
-        robot = robot_at(0.0, tool, grip)
-        plan = replace(plan, plan_id="p", path=path)
-        expected = namer.motion(Observation(0.0, robot, plan, frame))
-        signs, event, way = motion_label(points, events, there, passed, np.array(tool), grip)
-        assert expected is not None
-        assert motion_words(signs, event, way) == expected.text
+    # Where to, the path tells; how high, at points without a depth, the network.
+    assert motion.text == "move arm down and forward"
+    low = robot_at(0.1, (0.5, 0.1, 0.1))
+    for robot in (robot_at(0.1, (0.5, 0.1, 0.2)), low):
+        motion = planner.motion(Observation(0.1, robot, plan, frame))
+    assert motion is not None
+    assert motion.text == "move arm down"
 
 
 def test_it_is_registered():

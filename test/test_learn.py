@@ -121,13 +121,12 @@ def test_new_words_begin_as_unknown_ones(start, lessons):
 
 def test_batches_mix_lessons_and_base(base, lessons, start, tmp_path):
     run = trainer(base, lessons, start, tmp_path / "a", replace(FAST, share=0.5))
-    seen = []
-    run._loss(lambda batch: seen.append(batch), torch.Generator())
-    assert len(seen[0]["seen"]) == 4
-    assert seen[0]["image_of"].max() == 3
+    batch = run.draw(0)
+    assert len(batch["seen"]) == 4
+    assert batch["image_of"].max() == 3
     known = len(load_weights(start)[1].vocabulary)
     # Only lessons speak of giraffes: the first two images.
-    spoken = seen[0]["image_of"][(seen[0]["ids"] >= FIRST + known).any(1)]
+    spoken = batch["image_of"][(batch["ids"] >= FIRST + known).any(1)]
     assert len(spoken) > 0
     assert spoken.max() < 2
 

@@ -13,6 +13,7 @@ ROSDEP = {
     "cv2": "python3-opencv",
     "httpx": "python3-httpx",
     "msgpack": "python3-msgpack",
+    "matplotlib": "python3-matplotlib",
     "mujoco": "python3-mujoco-pip",
     "numpy": "python3-numpy",
     "onnxruntime": "python3-onnxruntime-pip",
@@ -39,7 +40,6 @@ PIP_ONLY = {
     "qpsolvers",
     "safetensors",
     "sounddevice",
-    "webcolors",
     "zstandard",
 }
 # Only for those who ask for it by an argument, and told how to install it.

@@ -26,6 +26,9 @@ from hierarchy_nodes.learning.world import KNOB_TIP, World
 from hierarchy_nodes.planner.routes import FINGER
 from hierarchy_nodes.types import Array, Interaction, Pose
 
+# Beside the way of a sweep, metres: it is higher than most things.
+_ROOM_TO_FALL = 0.03
+
 
 class Stroke(Skill):
     """What is done with closed fingers: down at a start, straight to an end, up, home."""
@@ -204,11 +207,17 @@ class CloseDrawer(Stroke):
 
 
 def knock_way(world: World, tool: Array) -> Array:
-    """The level unit vector ``(2,)`` along which most room is free before and behind the target."""
+    """The level unit vector ``(2,)`` of the sweep: to the side that leads away from the tool.
+
+    Where that has no room, the next one in an order that an onlooker can guess; where none has,
+    that with the most.
+    """
     target = world.target
     here = world.position(target.name)[:2]
-    best, best_score = np.array([0.0, 1.0]), -np.inf
-    for angle in np.arange(0, 2 * np.pi, np.pi / 4):
+    side = 1.0 if here[1] >= tool[1] else -1.0
+    best, best_room = np.array([0.0, side]), -np.inf
+    for turns in (0, 4, -1, 1, 3, -3, -2, 2):
+        angle = side * (np.pi / 2 + turns * np.pi / 4)
         way = np.array([np.cos(angle), np.sin(angle)])
         start, end = here - way * 0.10, here + way * (target.size[2] + 0.05)
         room = min(
@@ -220,8 +229,9 @@ def knock_way(world: World, tool: Array) -> Array:
         )
         inside = 0.28 < end[0] < 0.72 and abs(end[1]) < 0.38
         inside = inside and 0.25 < start[0] < 0.72 and abs(start[1]) < 0.40
-        score = min(room, 0.08) + 0.01 * abs(way[1]) - (0 if inside else 1)
-        score += 0.005 * float((here - tool[:2]) @ way > 0)
-        if score > best_score:
-            best, best_score = way, score
+        room -= 0.0 if inside else 1.0
+        if room > _ROOM_TO_FALL:
+            return way
+        if room > best_room:
+            best, best_room = way, room
     return best

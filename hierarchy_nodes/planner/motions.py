@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from hierarchy_nodes.geometry import ray
+from hierarchy_nodes.geometry import beside_segment, ray
 from hierarchy_nodes.types import (
     Array,
     CameraIntrinsics,
@@ -16,7 +18,75 @@ from hierarchy_nodes.types import (
 )
 
 VALID = 0.5
+# By how much a gripper that has done something is more open, or less, than before.
+_MOVED = 0.06
 AXES = (("forward", "backward"), ("left", "right"), ("up", "down"))
+
+
+class Progress:
+    """How far the tool has come along a path, and so where it goes next.
+
+    Args:
+        points: ``(3,)`` each, base frame, metres; None where that is not known.
+        events: What the gripper does at each.
+        near: A point nearer than this, in metres, counts as reached where the gripper has to do
+            something; elsewhere 2.5 times that will do.
+    """
+
+    def __init__(
+        self, points: Sequence[Array | None], events: Sequence[Gripper], near: float = 0.01
+    ) -> None:
+        self._points, self._events, self._near = points, events, near
+        self._next = 1
+        # The opening with which the tool came to the next point.
+        self._came: float | None = None
+
+    def update(self, tool: Array, opening: float) -> tuple[Array, Gripper] | None:
+        """One look at the tool ``(3,)`` and the gripper, opened in [0, 1].
+
+        Returns:
+            The way ``(3,)`` to the next point, or what the gripper has to do where the tool is;
+            None at the path's end.
+        """
+        while self._next < len(self._points):
+            point, event = self._points[self._next], self._events[self._next]
+            if point is not None:
+                way = point - tool
+                away = float(np.linalg.norm(way))
+                if event == Gripper.KEEP:
+                    passed = away <= 2.5 * self._near or self._beyond(tool)
+                else:
+                    if self._came is None and away <= 3 * self._near:
+                        self._came = opening
+                    passed = self._done(event, opening)
+                if not passed:
+                    waits = event != Gripper.KEEP and away <= 1.5 * self._near
+                    return (np.zeros(3), event) if waits else (way, Gripper.KEEP)
+            self._next, self._came = self._next + 1, None
+        return None
+
+    def _done(self, event: Gripper, opening: float) -> bool:
+        """Whether the gripper has done since it came what it has to do here."""
+        if self._came is None:
+            return False
+        if event == Gripper.CLOSE:
+            return opening < max(self._came - _MOVED, _MOVED)
+        return opening > min(self._came + _MOVED, 1.0 - _MOVED)
+
+    def _beyond(self, tool: Array) -> bool:
+        """Whether the tool is clearly nearer to the way after the next point than to that before.
+
+        On the same way back, as over a button, it never is.
+        """
+        here = self._points[self._next]
+        if here is None or self._next + 1 >= len(self._points):
+            return False
+        last, then = self._points[self._next - 1], self._points[self._next + 1]
+        if last is None or then is None:
+            return False
+        before, _ = beside_segment(tool, last, here)
+        after, share = beside_segment(tool, here, then)
+        return share > 0.05 and after + self._near < before
 
 
 class MotionNamer:
@@ -24,13 +94,18 @@ class MotionNamer:
 
     Args:
         share: An axis is named if its part of the direction is larger than this.
-        near: A point nearer than this, in metres, counts as reached.
+        near: As of `Progress`.
     """
 
     def __init__(self, share: float = 0.4, near: float = 0.01) -> None:
         self._share, self._near = share, near
         self._plan_id = ""
-        self._next = 0
+        self._progress = Progress([], [])
+
+    def follow(self, plan: Plan, points: Sequence[Array | None]) -> None:
+        """Name motions of `plan`, whose path has these points in space, from now on."""
+        self._plan_id = plan.plan_id
+        self._progress = Progress(points, [p.gripper for p in plan.path], self._near)
 
     def motion(self, observation: Observation) -> LanguageMotion | None:
         """None where there is no plan, no camera yet, or nothing left to do."""
@@ -38,39 +113,16 @@ class MotionNamer:
         if frame is None or len(plan.path) < 2:
             return None
         if plan.plan_id != self._plan_id:
-            self._plan_id, self._next = plan.plan_id, 1
-        points = path_points(plan, frame.intrinsics)
-        tool, gripper = observation.robot.tool.position, observation.robot.gripper
-        while self._next < len(points):
-            point, event = points[self._next], plan.path[self._next].gripper
-            away = float(np.linalg.norm(point - tool)) if point is not None else 0.0
-            reach = self._near if event != Gripper.KEEP else 2.5 * self._near
-            waiting = (event == Gripper.CLOSE and gripper > 0.9) or (
-                event == Gripper.OPEN and gripper < 0.5
-            )
-            # The way to a grasp is often the way back up: who still has to close is not past it.
-            passed = not waiting and self._passed(points, tool)
-            if point is not None and away > reach and not passed:
-                way = point - tool
-                return _say(observation.now, direction_words(way, self._share), way)
-            if point is not None and waiting:
-                words = "close gripper" if event == Gripper.CLOSE else "open gripper"
-                return _say(observation.now, words, np.zeros(3), event)
-            self._next += 1
-        return None
-
-    def _passed(self, points: list[Array | None], tool: Array) -> bool:
-        """Whether the tool is already on the leg after the next point."""
-        if self._next + 1 >= len(points):
-            return False
-        here, there = points[self._next], points[self._next + 1]
-        if here is None or there is None:
-            return False
-        leg = there - here
-        length = float(leg @ leg)
-        share = float((tool - here) @ leg) / length if length > 1e-9 else 0.0
-        aside = float(np.linalg.norm(tool - here - share * leg))
-        return 0.05 < share <= 1.0 and aside < 1.5 * self._near
+            self.follow(plan, path_points(plan, frame.intrinsics))
+        robot = observation.robot
+        found = self._progress.update(robot.tool.position, robot.gripper)
+        if found is None:
+            return None
+        way, event = found
+        words = direction_words(way, self._share)
+        if event != Gripper.KEEP:
+            words = "close gripper" if event == Gripper.CLOSE else "open gripper"
+        return _say(observation.now, words, way, event)
 
 
 def path_points(plan: Plan, camera: CameraIntrinsics) -> list[Array | None]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from hierarchy_nodes.learning.lessons.store import HELD_OUT, LEARNED, digest
 from hierarchy_nodes.learning.planner.data import Batch, PlannerData
@@ -25,7 +25,12 @@ from hierarchy_nodes.learning.plot import Curve
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.planner.compact.network import CompactNetwork
 from hierarchy_nodes.planner.compact.text import vocabulary_of
-from hierarchy_nodes.planner.compact.weights import PlannerWeights, extended, load_weights
+from hierarchy_nodes.planner.compact.weights import (
+    PlannerWeights,
+    State,
+    extended,
+    load_weights,
+)
 
 
 @dataclass(frozen=True)
@@ -88,32 +93,31 @@ class LessonTrainer(PlannerTrainer):
         self.lessons = {name: PlannerData(lessons / name, least=1) for name in known}
         network, config = load_weights(start)
         learned_words = vocabulary_of(self.lessons[LEARNED].texts(), least=1)
-        self._start, state = extended(config, network.state_dict(), learned_words)
+        self._start = extended(config, network.state_dict(), learned_words)
         super().__init__(base, out, options, device, facts=facts)
         for data in self.lessons.values():
             data.encode_words(self.config.vocabulary, self.config.network.words)
         self.first = CompactNetwork(self.config.network).to(device)
-        for network in (self.network, self.average, self.first):
-            network.load_state_dict(state)
+        self.first.load_state_dict(self._start[1])
         self.first.requires_grad_(False).eval()
         self._origin = {
             "start": hashlib.sha256(start.read_bytes()).hexdigest()[:16],
             "lessons": digest(lessons),
         }
 
-    def _begin(self) -> PlannerWeights:
+    def _begin(self) -> tuple[PlannerWeights, State]:
         return self._start
 
-    def _loss(self, model: nn.Module, random: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+    def draw(self, step: int) -> Batch:
         o, lessons = self.options, self.lessons[LEARNED]
-        rng = np.random.default_rng([o.seed, self.rank, self.step])
+        rng = np.random.default_rng([o.seed, self.rank, step])
         count = min(o.batch, max(1, round(o.share * o.batch))) if o.share > 0 else 0
         old = self.learned_from[rng.integers(len(self.learned_from), size=o.batch - count)]
         drawn = [(lessons, rng.integers(lessons.images, size=count)), (self.data, old)]
         batches = [
             data.batch(images, o.each, rng, o.variation) for data, images in drawn if len(images)
         ]
-        return model({k: v.to(self.device) for k, v in joined(batches).items()})
+        return joined(batches)
 
     def evaluate(self) -> dict[str, Any]:
         """As of the base; and the lessons, learned and held out."""

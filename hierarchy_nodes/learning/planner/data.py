@@ -17,8 +17,8 @@ from transforms3d.quaternions import mat2quat
 from hardware.cell.eye import intrinsics
 from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.geometry import on_plane
+from hierarchy_nodes.learning.parallel import spread
 from hierarchy_nodes.learning.planner.images import files_of
-from hierarchy_nodes.learning.planner.naming import GENERIC
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.planner.compact.inputs import (
     BEFORE,
@@ -28,7 +28,7 @@ from hierarchy_nodes.planner.compact.inputs import (
     STATUSES,
     WIDTH,
 )
-from hierarchy_nodes.planner.compact.motion import motion_inputs, motion_label
+from hierarchy_nodes.planner.compact.network import HEADINGS
 from hierarchy_nodes.planner.compact.text import FIRST, NOTHING, UNKNOWN, Reader
 from hierarchy_nodes.planner.compact.things import GEOMETRY, MOST, POINT, Things, crops_of, padded
 from hierarchy_nodes.planner.drawing import work_end
@@ -40,6 +40,8 @@ _NAMES = [str(i) for i in INTERACTIONS]
 _LOOK = ("crops", "geometry", "shades", "seen")
 # An item is seen as the thing with which it has more than this share of the smaller one's pixels.
 _ENOUGH = 0.4
+# The point of a knock's path from which it sweeps.
+_SWEEP = 2
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,8 @@ class VariationOptions:
     gain: float = param(0.15, "Brightness and contrast", low=0.0, high=0.9)
     tint: float = param(0.06, "Each colour channel", low=0.0, high=0.5)
     noise: float = param(0.02, "Of each pixel, at most", low=0.0, high=0.5)
-    word: float = param(0.03, "A word becomes unknown", low=0.0, high=1.0)
+    word: float = param(0.05, "A word becomes unknown", low=0.0, high=1.0)
     color_word: float = param(0.3, "A colour word is known by its colour alone", low=0, high=1)
-    noun: float = param(0.6, "'thing' becomes an unknown word", low=0.0, high=1.0)
 
 
 @dataclass(frozen=True)
@@ -71,27 +72,36 @@ class _Picture:
     seen_as: NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class _Shown:
+    """What a file has: each image, the state then, and its tasks."""
+
+    path: Path
+    rows: list[tuple[_Picture, Any, Any]]
+
+
 class PlannerData:
     """What is seen in all images of a folder, and their instructions.
 
     Args:
         folder: Of ``images.collect_images``.
         least: Images that are needed; to keep some back takes two.
+        workers: Processes that read.
 
     Raises:
         ConfigError: There are none, too few, or of another version.
     """
 
-    def __init__(self, folder: Path, least: int = 2) -> None:
+    def __init__(self, folder: Path, least: int = 2, workers: int = 0) -> None:
         self._pictures: list[_Picture] = []
         states: list[Any] = []
         self.tasks: list[Task] = []
-        for path in files_of(folder):
-            for row in pq.read_table(path).to_pylist():
+        for shown in sorted(spread(_read, files_of(folder), workers), key=lambda s: s.path):
+            for picture, state, tasks in shown.rows:
                 number = len(self._pictures)
-                self._pictures.append(_picture(path, row))
-                states.append(row["state"])
-                self.tasks += [Task(number, values) for values in row["tasks"]]
+                self._pictures.append(picture)
+                states.append(state)
+                self.tasks += [Task(number, values) for values in tasks]
         self._states = np.array(states, dtype=np.float32)
         if len(self._pictures) < least:
             few = f"{len(self._pictures)} images are too few"
@@ -111,8 +121,6 @@ class PlannerData:
     def encode_words(self, vocabulary: list[str], length: int) -> None:
         """Number the words of all texts."""
         read = Reader(vocabulary, length)
-        numbers = {word: i + FIRST for i, word in enumerate(vocabulary)}
-        self._generic = np.array([numbers[w] for w in GENERIC if w in numbers], dtype=np.int64)
         found = [
             read(
                 task.values["text"],
@@ -145,8 +153,8 @@ class PlannerData:
             network ``ids, colors, segments, state, before``; answers ``roles`` ``(N, 3, K)``
             (each sums to 1, or is empty), ``wanted`` ``(N, 2)`` (whether a target and a goal are
             meant), ``status, interaction`` ``(N,)``, ``flags`` ``(N, 3)``, ``path``
-            ``(N, P, 4)``, ``path_there`` ``(N, P)``, ``work_end`` ``(N,)`` the place of the point
-            where the work ends; and of the motion ``motion``, ``signs, grip, way``.
+            ``(N, P, 4)``, ``path_there`` ``(N, P)``, ``heading`` ``(N,)`` as :func:`heading_of`,
+            ``work_end`` ``(N,)`` the place of the point where the work ends.
         """
         pictures = [self._pictures[int(number)] for number in images]
         # As many things and words as there are in this batch.
@@ -186,7 +194,8 @@ class PlannerData:
         there = np.zeros(PATH_POINTS, dtype=np.float32)
         drawn = np.array(values["path"], dtype=np.float32).reshape(-1, 4)
         path[: len(drawn)], there[: len(drawn)] = drawn, 1.0
-        motion = self._motion(state, path, there, rng)
+        knocks = values["interaction"] == Interaction.KNOCK and len(drawn) > _SWEEP + 1
+        heading = heading_of(space(drawn, camera_of(state))) if knocks else 0
         ends = [Gripper(int(event)) for event in path[: max(len(drawn), 1), 3]]
         ids = self._ids[index]
         if vary:
@@ -206,9 +215,9 @@ class PlannerData:
             ),
             "path": path,
             "path_there": there,
+            "heading": np.array(heading),
             "work_end": np.array(work_end(Interaction(values["interaction"]), ends)),
             "index": np.array(index),
-            **motion,
         }
 
     def _forgetful(
@@ -219,36 +228,8 @@ class PlannerData:
         draw = rng.random(len(ids))
         colored = self._colors[index][:, 0] > 0
         lost = draw < np.where(colored, vary.color_word, vary.word)
-        if self.tasks[index].values["how"] in ("color", "every"):
-            lost |= np.isin(ids, self._generic) & (draw < vary.noun)
         ids[lost & (ids >= FIRST)] = UNKNOWN
         return ids
-
-    def _motion(
-        self, state: NDArray, path: NDArray, there: NDArray, rng: np.random.Generator
-    ) -> dict[str, NDArray]:
-        """A tick somewhere along the path, and what is to be said then."""
-        count = int(there.sum())
-        points = np.zeros((PATH_POINTS, 3))
-        opening, tool, passed = 1.0, np.array([0.35, 0.0, 0.4]), 1
-        if count > 1:
-            points[:count] = space(path[:count], camera_of(state))
-            i = int(rng.integers(1, count))
-            share = float(rng.choice((0.0, 1.0, rng.random()), p=(0.15, 0.25, 0.6)))
-            noise = rng.normal(0, 0.004 if share == 1.0 else 0.012, 3)
-            tool = points[i - 1] + share * (points[i] - points[i - 1]) + noise
-            # Whoever counts the points may be early or late with the one that is reached.
-            passed = i + int(share == 1.0 and rng.random() < 0.3 and path[i, 3] == 0)
-            opening = _opening(path, i, share, rng)
-        events = path[:, 3]
-        signs, grip, way = motion_label(points, events, there, passed, tool, opening)
-        return {
-            "motion": motion_inputs(points, events, there, passed, tool, opening),
-            "motion_there": np.array(float(count > 1), dtype=np.float32),
-            "signs": signs,
-            "grip": np.array(grip),
-            "way": (way / max(float(np.linalg.norm(way)), 1e-6)).astype(np.float32),
-        }
 
 
 def camera_of(state: NDArray) -> Pose:
@@ -258,21 +239,21 @@ def camera_of(state: NDArray) -> Pose:
     return Pose(state[7:10] * 0.2 + np.array([1.1, 0.0, 0.75]), mat2quat(rotation))
 
 
+def heading_of(points: NDArray) -> int:
+    """Which of the network's headings the sweep of a knock has; points ``(n, 3)``."""
+    way = points[_SWEEP + 1] - points[_SWEEP]
+    return 1 + round(float(np.arctan2(way[1], way[0])) / (np.pi / 4)) % (HEADINGS - 1)
+
+
 def space(path: NDArray, camera: Pose) -> NDArray:
     """``(n, 4)`` x, y, height, event to ``(n, 3)`` points in the base frame."""
     lens = intrinsics(WIDTH, HEIGHT)
     return np.array([on_plane(float(x), float(y), lens, camera, float(z)) for x, y, z, _ in path])
 
 
-def _opening(path: NDArray, i: int, share: float, rng: np.random.Generator) -> float:
-    """Of the gripper before point `i`, or at it, just done or still to be done."""
-    opening = 1.0
-    for k in range(i + 1):
-        event = int(path[k, 3])
-        if event == Gripper.KEEP or (k == i and (share < 1.0 or rng.random() < 0.5)):
-            continue
-        opening = 1.0 if event == Gripper.OPEN else float(rng.uniform(0.0, 0.8))
-    return opening
+def _read(path: Path) -> _Shown:
+    rows = pq.read_table(path).to_pylist()
+    return _Shown(path, [(_picture(path, row), row["state"], row["tasks"]) for row in rows])
 
 
 def _picture(path: Path, row: dict[str, Any]) -> _Picture:

@@ -8,16 +8,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hierarchy_nodes.learning.planner.kinds import palette
+from hardware.cell.scene import COLORS
+from hierarchy_nodes.learning.planner.kinds import KINDS, palette
 from hierarchy_nodes.learning.planner.stage import Item
 from hierarchy_nodes.planner.compact.lexicon import color_of, lab
 
 # CIE76: nearer than the first is that colour, farther than the second is not; between them nobody
-# can say, and nobody asks.
+# can say, and nobody asks, unless both have plain names.
 _SAME, _OTHER = 26.0, 38.0
 # By how much one thing must be the leftmost, nearest ..., metres.
 _CLEAR = 0.035
 GENERIC = ("thing", "object", "item", "one")
+_STARTS, _VOWELS, _ENDS = "bdfgklmnprtvwz", "aeiou", "bdfgklmnprstxz"
 PLACES: dict[str, tuple[str, ...]] = {
     "left": ("left {n}", "leftmost {n}", "{n} on the left", "{n} furthest to the left"),
     "right": ("right {n}", "rightmost {n}", "{n} on the right", "{n} furthest to the right"),
@@ -95,6 +97,23 @@ class Words:
         return replace(self, place=new.place, size=new.size, other=new.other, beside=new.beside)
 
 
+def unheard(rng: np.random.Generator) -> str:
+    """A noun that nobody has said before."""
+    while True:
+        parts = [str(rng.choice(list(letters))) for letters in (_STARTS, _VOWELS) * 3 + (_ENDS,)]
+        word = "".join(parts)
+        if color_of(word) is None:
+            return word
+
+
+def noun_of(kind: str, rng: np.random.Generator, plain: float = 1.0) -> str:
+    """What a kind of thing is called, with this probability by its plainest word."""
+    nouns = KINDS[kind].nouns
+    if not nouns:
+        return unheard(rng)
+    return nouns[0] if rng.random() < plain else nouns[rng.integers(len(nouns))]
+
+
 class Unclear(Exception):
     """Nobody can say what is meant: colours too near to each other, or places too alike."""
 
@@ -139,15 +158,17 @@ def meant(
 
 def is_color(item: Item, words: Words) -> bool:
     """Whether a thing has the colour said; raises Unclear where that is debatable."""
+    if item.color == words.color:
+        return True
+    if item.color in COLORS and words.color in COLORS:
+        return False
     rgb = palette().get(words.color) or color_of(words.color)
     assert rgb is not None
     away = float(np.linalg.norm(lab(rgb) - lab(item.rgb)))
-    if item.color == words.color or away < _SAME:
-        # It may be nearer to another name that the scene uses.
-        return True
-    if away < _OTHER:
+    if _SAME < away < _OTHER:
         raise Unclear
-    return False
+    # It may be nearer to another name that the scene uses.
+    return away <= _SAME
 
 
 def _away(a: Item, b: Item) -> float:

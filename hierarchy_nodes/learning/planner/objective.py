@@ -17,17 +17,19 @@ PLAN = STATUSES.index("plan")
 # How much each part of the loss counts.
 WEIGHTS = {
     "target": 1.0, "goal": 0.7, "avoid": 0.15, "status": 1.0, "interaction": 0.3, "flags": 0.3,
-    "there": 0.3, "points": 10.0, "heights": 5.0, "events": 0.3, "motion": 0.3,
+    "heading": 0.3, "there": 0.3, "points": 10.0, "heights": 5.0, "events": 0.3,
 }  # fmt: skip
 
 
-def outputs(network: CompactNetwork, batch: Batch) -> dict[str, Tensor]:
+def outputs(
+    network: CompactNetwork, batch: Batch, heading: Tensor | None = None
+) -> dict[str, Tensor]:
     """The network on a batch: each image is encoded once."""
     seen = network.see(
         batch["crops"].float() / 255, batch["geometry"], batch["shades"], batch["seen"]
     )
     names = ("ids", "colors", "segments", "state", "before")
-    return network(seen.of(batch["image_of"]), *(batch[name] for name in names))
+    return network(seen.of(batch["image_of"]), *(batch[name] for name in names), heading=heading)
 
 
 class PlannerObjective(nn.Module):
@@ -38,7 +40,7 @@ class PlannerObjective(nn.Module):
         self.network = network
 
     def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        found = outputs(self.network, batch)
+        found = outputs(self.network, batch, batch["heading"])
         parts: dict[str, Tensor] = {}
         for i, role in enumerate(ROLES):
             meant = batch["roles"][:, i]
@@ -57,6 +59,9 @@ class PlannerObjective(nn.Module):
             ).mean(1),
             planned,
         )
+        parts["heading"] = _mean(
+            functional.cross_entropy(found["heading"], batch["heading"], reduction="none"), planned
+        )
         used = there > 0
         path = batch["path"]
         parts["points"] = _mean((found["points"] - path[..., :2]).abs().sum(-1), used)
@@ -65,18 +70,8 @@ class PlannerObjective(nn.Module):
             found["events"].flatten(0, 1), path[..., 3].long().flatten(), reduction="none"
         )
         parts["events"] = _mean(events.unflatten(0, used.shape), used)
-        parts["motion"] = self._motion(batch)
         total = torch.stack([WEIGHTS[name] * part for name, part in parts.items()]).sum()
         return total, {name: part.detach() for name, part in parts.items()}
-
-    def _motion(self, batch: Batch) -> Tensor:
-        signs, grip, way = self.network.motion(batch["motion"])
-        there = batch["motion_there"] > 0
-        loss = functional.cross_entropy(
-            signs.flatten(0, 1), batch["signs"].flatten(), reduction="none"
-        ).unflatten(0, signs.shape[:2])
-        loss = loss.sum(1) + functional.cross_entropy(grip, batch["grip"], reduction="none")
-        return _mean(loss + (way - batch["way"]).square().sum(1), there)
 
 
 def _mean(values: Tensor, where: Tensor) -> Tensor:
@@ -91,9 +86,9 @@ def judge(network: CompactNetwork, batch: Batch) -> dict[str, Tensor]:
 
     Returns:
         ``(N,)`` each: ``status`` (right), ``target`` and ``goal`` (the right thing; true where none
-        is meant), ``end`` (how far off the work ends, widths; NaN without a plan), ``motion``
-        (all right), ``interaction``, ``raw``, ``right`` (what a confidence is about), ``planned``,
-        and ``said`` and ``true``, numbers of the statuses.
+        is meant), ``end`` (how far off the work ends, widths; NaN without a plan),
+        ``interaction``, ``raw``, ``right`` (what a confidence is about), ``planned``, and ``said``
+        and ``true``, numbers of the statuses.
     """
     found = outputs(network, batch)
     planned = batch["status"] == PLAN
@@ -104,8 +99,6 @@ def judge(network: CompactNetwork, batch: Batch) -> dict[str, Tensor]:
     place = last[:, None, None].expand(-1, 1, 2)
     off = found["points"].gather(1, place) - batch["path"][..., :2].gather(1, place)
     end = (off[:, 0] * torch.tensor([1.0, HEIGHT / WIDTH], device=off.device)).norm(dim=1)
-    signs, grip, _ = network.motion(batch["motion"])
-    motion = (signs.argmax(2) == batch["signs"]).all(1) & (grip.argmax(1) == batch["grip"])
     status = said == batch["status"]
     target, goal = (right[:, i] | ~batch["wanted"][:, i] for i in range(2))
     nan = torch.full_like(end, torch.nan)
@@ -114,7 +107,6 @@ def judge(network: CompactNetwork, batch: Batch) -> dict[str, Tensor]:
         "target": target,
         "goal": goal,
         "end": torch.where(planned, end, nan),
-        "motion": motion,
         "interaction": found["interaction"].argmax(1) == batch["interaction"],
         "raw": sureness(found),
         "right": status & (~planned | (target & goal)),
@@ -143,7 +135,6 @@ def summarise(found: dict[str, Tensor]) -> dict[str, Any]:
         "end_widths": share(found["end"], planned),
         "status": share(found["status"], everywhere),
         "interaction": share(found["interaction"], everywhere),
-        "motion": share(found["motion"], planned),
         "absent_precision": round(both / max(float(said.sum()), 1.0), 4),
         "absent_recall": round(both / max(float(true.sum()), 1.0), 4),
     }

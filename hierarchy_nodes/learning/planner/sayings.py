@@ -50,9 +50,11 @@ FRAMES: dict[str, tuple[str, ...]] = {
         "stack {t} on {g}",
         "[stack|pile] {t} [onto|over|on top of|upon] {g}",
         "[place|set|rest|balance] {t} [on|atop|on the top of] {g}",
-        "{t} [goes|should stand|belongs up] on {g}",
+        "{t} [goes up|should stand] on {g}",
         "use {g} as the base and {t} as the top",
-        "make a [stack|pile|tower] [from|of] {t} on {g}",
+        "[make|build] a [stack|pile|tower] [from|of] {t} on {g}",
+        "[make|build] a [stack|pile|tower], {t} on {g}",
+        "with {t} on {g} make a [stack|tower]",
         f"{_TAKE} {{t}} and stack it on {{g}}",
     ),
     "push": (
@@ -89,6 +91,7 @@ FRAMES: dict[str, tuple[str, ...]] = {
     "close_drawer": (
         "close {t}",
         "[shut|push in|push closed|slide shut|close up] {t}",
+        "[slide|move|get|bring] {t} [closed|shut|all the way in|back in its place]",
         "[make sure|see that] {t} is [closed|shut]",
         "{t} [needs to be|should be|has to be] [closed|shut]",
         "get {t} [closed|shut]",

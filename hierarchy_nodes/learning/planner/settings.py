@@ -11,7 +11,17 @@ import numpy as np
 from hardware.cell.scene import CAMERAS, COLORS
 from hierarchy_nodes.arm.kinematics import Kinematics, NoSolution
 from hierarchy_nodes.geometry import top_down
-from hierarchy_nodes.learning.planner.kinds import CAST, KINDS, Kind, allowed, palette
+from hierarchy_nodes.learning.planner.kinds import (
+    CAST,
+    KINDS,
+    Kind,
+    Look,
+    Size,
+    allowed,
+    palette,
+    strange_looks,
+    strange_stand,
+)
 from hierarchy_nodes.learning.planner.stage import Item, Setting
 from hierarchy_nodes.learning.planner.texture import TRAINING_PATTERNS, draw_texture
 from hierarchy_nodes.learning.skill import HOME
@@ -114,7 +124,7 @@ def _color(rng: np.random.Generator, liked: list[str]) -> tuple[str, RGB]:
     known = palette()
     word = liked[rng.integers(len(liked))]
     for _ in range(20):
-        shade = np.array(known[word]) * rng.uniform(0.85, 1.1) + rng.normal(0, 0.025, 3)
+        shade = np.array(known[word]) * rng.uniform(0.78, 1.1) + rng.normal(0, 0.025, 3)
         rgb = _clip(shade)
         if allowed(rgb):
             return word, rgb
@@ -138,7 +148,7 @@ def _things(rng: np.random.Generator) -> list[Item]:
     taken: list[Circle] = []
     for _ in range(int(rng.integers(3, 11))):
         # Twins make words such as "left" needed, and one colour in two shapes both words.
-        twin = items[rng.integers(len(items))] if items and rng.random() < 0.3 else None
+        twin = _twin(rng, items)
         kind = twin.kind if twin else _kind(rng)
         base = KINDS[kind].base
         if not left[base]:
@@ -155,6 +165,15 @@ def _things(rng: np.random.Generator) -> list[Item]:
     return items
 
 
+def _twin(rng: np.random.Generator, items: list[Item]) -> Item | None:
+    """One of the things, of which there is to be another; None half the time and more."""
+    rare = [t for t in items if t.what.base in ("bottle", "button", "drawer")]
+    lone = [t for t in rare if sum(o.kind == t.kind for o in rare) == 1]
+    if lone and rng.random() < 0.25:
+        return lone[rng.integers(len(lone))]
+    return items[rng.integers(len(items))] if items and rng.random() < 0.3 else None
+
+
 def _kind(rng: np.random.Generator) -> str:
     groups: list[Callable[[Kind], bool]] = [
         lambda k: k.taken,
@@ -166,7 +185,11 @@ def _kind(rng: np.random.Generator) -> str:
     fits = groups[int(rng.choice(len(groups), p=(0.5, 0.26, 0.08, 0.08, 0.08)))]
     names = [name for name, kind in KINDS.items() if fits(kind)]
     plain = [name for name in names if name == KINDS[name].base]
-    names = plain if plain and rng.random() < 0.5 else names
+    draw = rng.random()
+    if draw < 0.12:
+        names = [name for name in names if KINDS[name].strange] or names
+    elif draw < 0.6:
+        names = plain or names
     return names[rng.integers(len(names))]
 
 
@@ -179,6 +202,9 @@ def _stand(rng: np.random.Generator, item: Item, taken: list[Circle]) -> Item | 
     size = [s * scale for s in kind.size]
     if kind.base == "zone":
         size[2] = kind.size[2]
+    looks: tuple[Look, ...] = ()
+    if kind.strange:
+        size, looks = _strange(rng, kind)
     gap = float(rng.uniform(0.012, 0.05))
     for _ in range(30):
         opening, lying, yaw = 0.0, False, float(rng.uniform(-math.pi / 4, math.pi / 4))
@@ -200,12 +226,21 @@ def _stand(rng: np.random.Generator, item: Item, taken: list[Circle]) -> Item | 
             return replace(
                 item,
                 size=(size[0], size[1], size[2]),
+                looks=looks,
                 position=(x, y, z),
                 yaw=yaw,
                 opening=opening,
                 lying=lying,
             )
     return None
+
+
+def _strange(rng: np.random.Generator, kind: Kind) -> tuple[list[float], tuple[Look, ...]]:
+    """Size and geoms of what looks like nothing else."""
+    share = rng.uniform(0.75, 1.3, 3) if kind.taken else rng.uniform(0.9, 1.1, 3)
+    size: Size = tuple((np.array(kind.size) * share).tolist())  # type: ignore[assignment]
+    make = strange_looks if kind.taken else strange_stand
+    return list(size), make(rng, size)
 
 
 def _put_some(rng: np.random.Generator, items: list[Item]) -> list[Item]:

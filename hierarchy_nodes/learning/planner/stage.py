@@ -19,7 +19,7 @@ from hardware.cell.cell import Cell
 from hardware.cell.scene import CAMERAS, COLORS, DRAWER_TRAVEL, ObjectSpec, SceneSpec
 from hierarchy_nodes.arm.description import load_arm
 from hierarchy_nodes.arm.kinematics import Kinematics
-from hierarchy_nodes.learning.planner.kinds import CAST, KINDS, Kind
+from hierarchy_nodes.learning.planner.kinds import CAST, KINDS, Kind, Look
 from hierarchy_nodes.learning.planner.texture import Texture, paint
 from hierarchy_nodes.types import Array, Pose, RgbdFrame, RobotState
 
@@ -42,6 +42,7 @@ class Item:
         on: Name of the thing that it lies on or in.
         opening: Of a drawer, in [0, 1].
         lying: A bottle that has been knocked over.
+        looks: The geoms of its body, where each of its kind has others.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Item:
     on: str = ""
     opening: float = 0.0
     lying: bool = False
+    looks: tuple[Look, ...] = ()
 
     @property
     def what(self) -> Kind:
@@ -129,6 +131,9 @@ class Stage:
             for name in ("geom_type", "geom_size", "geom_pos", "geom_rgba", "body_pos", "body_quat")
         }
         self._geoms = {name: self._geoms_of(name) for name in self.names}
+        for geoms in self._geoms.values():
+            # Else those in the middle of their body stay there, wherever they are put.
+            model.geom_sameframe[geoms] = mujoco.mjtSameFrame.mjSAMEFRAME_NONE
         painted = np.abs(model.geom_rgba[:, :3] - COLORS["red"]).max(axis=1) < 1e-3
         self._painted = {name: [g for g in gs if painted[g]] for name, gs in self._geoms.items()}
         self._table = model.geom("table_top").id
@@ -187,13 +192,14 @@ class Stage:
 
     def _dress(self, item: Item) -> None:
         model, kind, geoms = self.cell.model, item.what, self._geoms[item.name]
-        base = KINDS[kind.base].size
-        if kind.looks is not None:
-            for geom, (form, size) in zip(geoms, kind.looks(item.size), strict=True):
+        looks = kind.looks(item.size) if kind.looks is not None else item.looks
+        if looks:
+            for geom, (form, size, middle) in zip(geoms, looks, strict=True):
                 model.geom_type[geom], model.geom_size[geom] = form, size
-        elif item.size != base:
+                model.geom_pos[geom] = middle
+        elif item.size != kind.size:
             # All of it grows alike.
-            scale = item.size[2] / base[2]
+            scale = item.size[2] / kind.size[2]
             model.geom_size[geoms] *= scale
             model.geom_pos[geoms] *= scale
             own = model.body(item.name).id

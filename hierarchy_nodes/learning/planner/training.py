@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
-from hierarchy_nodes.learning.planner.data import PlannerData, VariationOptions
+from hierarchy_nodes.learning.planner.data import Batch, PlannerData, VariationOptions
 from hierarchy_nodes.learning.planner.objective import (
     PlannerObjective,
     fit_calibration,
@@ -25,7 +27,13 @@ from hierarchy_nodes.learning.trainer import BaseTrainer, RunOptions, processes
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.planner.compact.network import CompactNetwork, NetworkConfig
 from hierarchy_nodes.planner.compact.text import vocabulary_of
-from hierarchy_nodes.planner.compact.weights import Calibration, PlannerWeights
+from hierarchy_nodes.planner.compact.weights import (
+    Calibration,
+    PlannerWeights,
+    State,
+    extended,
+    load_weights,
+)
 from hierarchy_nodes.weights import save_weights
 
 WEIGHTS = "planner.safetensors"
@@ -42,6 +50,8 @@ class PlannerTrainingOptions(RunOptions):
     rate: float = param(1e-3, "Highest learning rate", low=1e-7, high=1.0)
     decay: float = param(0.02, "Weight decay", low=0.0, high=1.0)
     evaluate_records: int = param(200, "Images in a look", low=1, high=100_000)
+    workers: int = param(0, "More processes that read and prepare batches", low=0, high=256)
+    start: str = param("", "Weights to go on from; empty: none")
     network: NetworkConfig = field(default_factory=NetworkConfig)
     variation: VariationOptions = field(default_factory=VariationOptions)
 
@@ -94,6 +104,16 @@ def look(
     return {name: torch.cat([p[name].cpu() for p in parts]) for name in parts[0]}
 
 
+class _Steps(Dataset[Batch]):
+    """The batches of a trainer by step."""
+
+    def __init__(self, trainer: PlannerTrainer) -> None:
+        self._trainer = trainer
+
+    def __getitem__(self, step: int) -> Batch:
+        return self._trainer.draw(step)
+
+
 class PlannerTrainer(BaseTrainer):
     """One process of a training run."""
 
@@ -113,26 +133,52 @@ class PlannerTrainer(BaseTrainer):
         facts: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(out, options, device, rank, world, facts)
-        self.data = PlannerData(folder)
+        self.data = PlannerData(folder, workers=options.workers)
         self.learned_from, self.kept = self.data.split(options.held_out, options.seed)
-        self.config = self._begin()
+        self.config, state = self._begin()
         self.data.encode_words(self.config.vocabulary, self.config.network.words)
         self.network, self.average = self._twins(lambda: CompactNetwork(self.config.network))
+        if state is not None:
+            for network in (self.network, self.average):
+                network.load_state_dict(state)
         self.objective = PlannerObjective(self.network)
         self._prepare()
 
-    def _begin(self) -> PlannerWeights:
-        """What the weights will belong to: a network for the words of the data."""
+    def _begin(self) -> tuple[PlannerWeights, State | None]:
+        """What the weights will belong to, a network for the words of the data; and the first ones,
+        unless they are drawn."""
         vocabulary = vocabulary_of(self.data.texts())
-        return PlannerWeights(replace(self.options.network, vocabulary=len(vocabulary)), vocabulary)
+        if self.options.start:
+            network, config = load_weights(Path(self.options.start))
+            return extended(config, network.state_dict(), vocabulary)
+        network_config = replace(self.options.network, vocabulary=len(vocabulary))
+        return PlannerWeights(network_config, vocabulary), None
 
     def _loss(self, model: nn.Module, random: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        o = self.options
-        rng = np.random.default_rng([o.seed, self.rank, self.step])
-        images = self.learned_from[rng.integers(len(self.learned_from), size=o.batch)]
-        batch = self.data.batch(images, o.each, rng, o.variation)
-        loss, parts = model({k: v.to(self.device) for k, v in batch.items()})
+        batch = next(self._batches)
+        loss, parts = model({k: v.to(self.device, non_blocking=True) for k, v in batch.items()})
         return loss, parts
+
+    @cached_property
+    def _batches(self) -> Iterator[Batch]:
+        """Those of this step and of all that follow."""
+        o, parallel = self.options, self.options.workers > 0
+        loader: DataLoader[Batch] = DataLoader(
+            _Steps(self),
+            batch_size=None,
+            sampler=range(self.step, o.steps),
+            num_workers=o.workers,
+            prefetch_factor=4 if parallel else None,
+            pin_memory=parallel and self.device.type == "cuda",
+        )
+        return iter(loader)
+
+    def draw(self, step: int) -> Batch:
+        """What is learned from in a step."""
+        o = self.options
+        rng = np.random.default_rng([o.seed, self.rank, step])
+        images = self.learned_from[rng.integers(len(self.learned_from), size=o.batch)]
+        return self.data.batch(images, o.each, rng, o.variation)
 
     def evaluate(self) -> dict[str, Any]:
         """The averaged network on held-out images, all their instructions; calibrates, too."""

@@ -12,7 +12,14 @@ from hardware.cell.tasks import WAYS
 from hierarchy_nodes.learning.planner import sayings
 from hierarchy_nodes.learning.planner.answers import Truth, Wish, interaction_of
 from hierarchy_nodes.learning.planner.kinds import KINDS, palette
-from hierarchy_nodes.learning.planner.naming import PLACES, Unclear, Words, meant
+from hierarchy_nodes.learning.planner.naming import (
+    PLACES,
+    Unclear,
+    Words,
+    meant,
+    noun_of,
+    unheard,
+)
 from hierarchy_nodes.learning.planner.stage import Item, Picture, Setting, Stage
 from hierarchy_nodes.types import Interaction
 
@@ -59,11 +66,11 @@ class Wisher:
         if held and family not in ("place", "stack"):
             return None
         kind = float(rng.random())
-        if kind < 0.06:
+        if kind < 0.05:
             return self._absent(family, target_fits, goal_fits)
-        if kind < 0.18 and not held:
+        if kind < 0.16 and not held:
             return self._ambiguous(family, target_fits, goal_fits)
-        if kind < 0.32 and family == "place" and not held:
+        if kind < 0.29 and family == "place" and not held:
             return self._every(target_fits, goal_fits)
         pool = [t for t in self.items if target_fits(t) and t.name in self.seen]
         if held and rng.random() < _CARRIED:
@@ -121,8 +128,7 @@ class Wisher:
     ) -> tuple[Words, str]:
         """Words that mean `thing` alone; raises Unclear where chance found none."""
         rng = self.rng
-        nouns = thing.what.nouns
-        noun = nouns[0] if rng.random() < 0.6 else nouns[rng.integers(len(nouns))]
+        noun = noun_of(thing.kind, rng, 0.6)
         color = thing.color
         if rng.random() < 0.15:
             near = np.clip(np.array(thing.rgb) + rng.normal(0, 0.04, 3), 0, 1) * 255
@@ -132,6 +138,9 @@ class Wisher:
             (0.15, "shape", Words("", thing.kind, noun)),
             (0.15, "color", Words(color)),
         ]
+        if not any(t.what.strange for t in self.items if fits(t)):
+            # A word that nobody knows is no help, and no hindrance.
+            options.append((0.12, "color", Words(color, "", unheard(rng))))
         place = tuple(PLACES)[rng.integers(len(PLACES))]
         bare = color if rng.random() < 0.5 else ""
         options.append((0.2, "place", Words(bare, thing.kind, noun, place=place)))
@@ -140,7 +149,7 @@ class Wisher:
         near_ones = [t for t in self.items if t is not thing and t is not other]
         if near_ones:
             mate = min(near_ones, key=lambda t: math.dist(t.position[:2], thing.position[:2]))
-            beside = Words(mate.color, mate.kind, mate.what.nouns[0])
+            beside = Words(mate.color, mate.kind, noun_of(mate.kind, rng))
             options.append((0.08, "beside", Words(bare, thing.kind, noun, beside=beside)))
         shares = np.array([share for share, _, _ in options])
         _, how, words = options[int(rng.choice(len(options), p=shares / shares.sum()))]
@@ -184,8 +193,9 @@ class Wisher:
             kind = shown[rng.integers(len(shown))]
         colors = [t.color for t in self.items] + list(palette())[:6]
         color = colors[rng.integers(len(colors))] if rng.random() < 0.85 else ""
-        nouns = KINDS[kind].nouns
-        words = Words(color, kind, nouns[rng.integers(len(nouns))])
+        words = Words(color, kind, noun_of(kind, rng, 0.3))
+        if KINDS[kind].strange and not any(t.what.strange for t in there):
+            words = replace(words, kind="")
         if not color and rng.random() < 0.5:
             words = Words(colors[rng.integers(len(colors))])
         if meant(words, self.items, fits):
@@ -220,7 +230,7 @@ class Wisher:
         if len(pool) < 2:
             return None
         thing = pool[rng.integers(len(pool))]
-        noun = thing.what.nouns[0]
+        noun = noun_of(thing.kind, rng)
         options = (
             Words(thing.color, thing.kind, noun),
             Words("", thing.kind, noun),
@@ -268,7 +278,7 @@ class Wisher:
         kind = thing.kind if not color or rng.random() < 0.5 else ""
         if not color and rng.random() < 0.3:
             kind = ""
-        words = Words(color, kind, thing.what.nouns[0] if kind else "thing")
+        words = Words(color, kind, noun_of(thing.kind, rng) if kind else "thing")
         found = [t for t in meant(words, self.items, target_fits) if t.name != goal.name]
         left = [t for t in found if t.on != goal.name]
         if any(t.name not in self.seen for t in left) or not found:
@@ -306,16 +316,17 @@ class Wisher:
             return None
         before = pool[rng.integers(len(pool))]
         # What was said at first need not have been clear.
-        noun = before.what.nouns[0]
+        noun = noun_of(before.kind, rng)
         color = before.color if rng.random() < 0.5 else ""
         first = Words(color, before.kind, noun) if rng.random() < 0.8 else Words(before.color)
         place = tuple(PLACES)[rng.integers(len(PLACES))]
+        called = noun_of(target.kind, rng)
         options = [
             Words(target.color),
-            Words(target.color, target.kind, target.what.nouns[0]),
-            Words("", target.kind, target.what.nouns[0]),
+            Words(target.color, target.kind, called),
+            Words("", target.kind, called),
             Words(other=True),
-            Words("", target.kind, target.what.nouns[0], other=True),
+            Words("", target.kind, called, other=True),
             Words(place=place),
         ]
         new = options[rng.integers(len(options))]
@@ -339,12 +350,13 @@ class Wisher:
         if not pool:
             return None
         before = pool[rng.integers(len(pool))]
-        first = Words(before.color, before.kind, before.what.nouns[0])
+        first = Words(before.color, before.kind, noun_of(before.kind, rng))
+        called = noun_of(goal.kind, rng)
         options = [
             Words(goal.color),
-            Words(goal.color, goal.kind, goal.what.nouns[0]),
-            Words("", goal.kind, goal.what.nouns[0]),
-            Words("", goal.kind, goal.what.nouns[0], other=True),
+            Words(goal.color, goal.kind, called),
+            Words("", goal.kind, called),
+            Words("", goal.kind, called, other=True),
         ]
         new = options[rng.integers(len(options))]
         others = [t for t in self.items if t is not target]

@@ -15,15 +15,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hierarchy_nodes.controller.diffusion.history import History
 from hierarchy_nodes.errors import ConfigError, ErrorCode, PlanningError, PlanRejected
-from hierarchy_nodes.geometry import on_plane, project
+from hierarchy_nodes.geometry import on_plane
 from hierarchy_nodes.planner.base import PlannerBackend, PlanRequest, TaskDone
 from hierarchy_nodes.planner.checking import holds_something
 from hierarchy_nodes.planner.compact.answer import Answer, read_answer
 from hierarchy_nodes.planner.compact.drawing import Question, draw, put_down
-from hierarchy_nodes.planner.compact.inputs import PATH_POINTS, before_of, state_of
-from hierarchy_nodes.planner.compact.motion import best, motion_inputs, motion_words
+from hierarchy_nodes.planner.compact.inputs import before_of, state_of
 from hierarchy_nodes.planner.compact.options import CompactOptions
 from hierarchy_nodes.planner.compact.text import Reader
 from hierarchy_nodes.planner.compact.things import Things, padded, see
@@ -31,7 +29,7 @@ from hierarchy_nodes.planner.compact.versions import PACKAGE
 from hierarchy_nodes.planner.compact.weights import chosen, load_weights
 from hierarchy_nodes.planner.language import Description, Instruction, parse
 from hierarchy_nodes.planner.learned import retargets, surface, understood
-from hierarchy_nodes.planner.motions import VALID, path_points
+from hierarchy_nodes.planner.motions import MotionNamer, path_points
 from hierarchy_nodes.planner.phrases import normalise
 from hierarchy_nodes.planner.words import COLORS as COLOR_WORDS
 from hierarchy_nodes.types import (
@@ -69,8 +67,6 @@ class Model(Protocol):
     def confidence(self) -> Callable[[float], float]: ...
 
     def ask(self, text: str, corrections: tuple[tuple[str, str], ...], look: Look) -> Answer: ...
-
-    def motion(self, inputs: NDArray[np.float32]) -> tuple[NDArray[np.int64], int, Array]: ...
 
 
 @dataclass(frozen=True)
@@ -112,12 +108,6 @@ class NetworkModel:
         tensors = (torch.from_numpy(row)[None] for row in rows)
         return read_answer(self._network(known, *tensors), known.points[0])
 
-    @torch.inference_mode()
-    def motion(self, inputs: NDArray[np.float32]) -> tuple[NDArray[np.int64], int, Array]:
-        """Signs, event and direction of the present motion."""
-        signs, grip, way = self._network.motion(torch.from_numpy(inputs)[None])
-        return *best(signs[0], grip[0]), way[0].double().numpy()
-
 
 @dataclass(frozen=True)
 class _Asked:
@@ -126,15 +116,6 @@ class _Asked:
     text: str
     corrections: tuple[tuple[str, str], ...]
     before: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class _Followed:
-    """The plan that motions are named for, and its points ``(n, 3)`` in space."""
-
-    plan: Plan
-    points: Array
-    history: History
 
 
 class CompactPlanner(PlannerBackend):
@@ -153,7 +134,7 @@ class CompactPlanner(PlannerBackend):
         self._model: Model = model or _network(options)
         self._asked: OrderedDict[str, _Asked] = OrderedDict()
         self._more: OrderedDict[str, float] = OrderedDict()
-        self._followed: _Followed | None = None
+        self._namer = MotionNamer()
         self._seen: tuple[RgbdFrame, Things] | None = None
         self._preparing: deque[str] = deque(maxlen=REMEMBERED)
         # Where the tool was when it last took something, or was to take it.
@@ -225,25 +206,7 @@ class CompactPlanner(PlannerBackend):
         return False if answer.statuses["plan"] >= self.options.verify else None
 
     def motion(self, observation: Observation) -> LanguageMotion | None:
-        followed, o = self._followed, observation
-        if followed is None or followed.plan.plan_id != o.plan.plan_id or o.frame is None:
-            return None
-        tool = o.robot.tool.position
-        image = project(tool, o.frame.intrinsics, o.plan.camera_pose)[0][0]
-        done = followed.history.update(o.plan.path, image, tool, o.robot.gripper, None)
-        if done.passed >= len(o.plan.path):
-            return None
-        signs, event, way = self._model.motion(_ahead(followed, done.passed, o.robot))
-        moves = event == Gripper.KEEP and bool((signs != 1).any())
-        length = float(np.linalg.norm(way))
-        return LanguageMotion(
-            stamp=o.now,
-            text=motion_words(signs, event, way),
-            direction=way / length if moves and length > 1e-6 else np.zeros(3),
-            gripper=Gripper(event),
-            valid_until=o.now + VALID,
-            source="planner",
-        )
+        return self._namer.motion(observation)
 
     def _sort(self, request: PlanRequest, step: Instruction) -> Plan:
         """Color by color, because the network knows "put every red block in the red bowl"."""
@@ -308,7 +271,7 @@ class CompactPlanner(PlannerBackend):
             points[i] = drawn if exact is None else exact
             if point.gripper == Gripper.CLOSE and plan.interaction == Interaction.PLACE:
                 self._taken = points[i]
-        self._followed = _Followed(plan, points, History())
+        self._namer.follow(plan, list(points))
 
 
 def _network(options: CompactOptions) -> NetworkModel:
@@ -322,19 +285,6 @@ def _network(options: CompactOptions) -> NetworkModel:
         raise ConfigError(
             f"{error} 'hierarchy learn --rollback {PACKAGE}' goes back to the package's weights."
         ) from error
-
-
-def _ahead(followed: _Followed, passed: int, robot: RobotState) -> NDArray[np.float32]:
-    """The part of the path that the network names motions for: from the last point passed."""
-    path = followed.plan.path
-    first = max(0, min(passed - 1, len(path) - PATH_POINTS))
-    part = followed.points[first : first + PATH_POINTS]
-    points, events = np.zeros((PATH_POINTS, 3)), np.zeros(PATH_POINTS, dtype=np.int64)
-    there = np.zeros(PATH_POINTS)
-    points[: len(part)], there[: len(part)] = part, 1.0
-    events[: len(part)] = [p.gripper for p in path[first : first + PATH_POINTS]]
-    tool = robot.tool.position
-    return motion_inputs(points, events, there, passed - first, tool, robot.gripper)
 
 
 def _in_hand(answer: Answer, request: PlanRequest) -> bool:

@@ -1,7 +1,9 @@
 """What is known of words before any training: which of them are colours, and which.
 
-The colour names of CSS come from the package webcolors; what the grammar takes for another word
-for a colour ("scarlet") counts as that colour. A colour may also be given as ``#rrggbb``.
+The names are those of CSS. How they look is what people who were shown colours called so, in the
+survey of xkcd; a name that few gave there looks as CSS has it. Both come with matplotlib. What the
+grammar takes for another word for a colour ("scarlet") counts as that colour. A colour may also be
+given as ``#rrggbb``.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-import webcolors
+from matplotlib.colors import CSS4_COLORS, XKCD_COLORS, is_color_like, to_rgb
 from numpy.typing import NDArray
 
 from hierarchy_nodes.planner import words
@@ -21,24 +23,17 @@ RGB = tuple[float, float, float]
 
 
 @lru_cache(maxsize=1)
-def css_colors() -> dict[str, RGB]:
-    """All CSS colour names with their RGB in [0, 1]."""
-    found = {}
-    for name in webcolors.names(webcolors.CSS3):
-        red, green, blue = webcolors.name_to_rgb(name)
-        found[name] = (red / 255, green / 255, blue / 255)
-    return found
+def named_colors() -> dict[str, RGB]:
+    """All colour names of CSS, with the RGB in [0, 1] of what people call so."""
+    seen = {name: XKCD_COLORS.get(f"xkcd:{name.replace('gray', 'grey')}") for name in CSS4_COLORS}
+    return {name: to_rgb(seen[name] or CSS4_COLORS[name]) for name in CSS4_COLORS}
 
 
 def color_of(word: str) -> RGB | None:
     """RGB in [0, 1] of a colour word, or None."""
     if len(word) == 7 and word.startswith("#"):
-        try:
-            red, green, blue = webcolors.hex_to_rgb(word)
-        except ValueError:
-            return None
-        return red / 255, green / 255, blue / 255
-    known = css_colors()
+        return to_rgb(word) if is_color_like(word) else None
+    known = named_colors()
     return known.get(word) or known.get(words.COLORS.get(word, ""))
 
 

@@ -25,13 +25,14 @@ from hierarchy_nodes.planner.compact.inputs import (
     STATE,
     STATUSES,
 )
-from hierarchy_nodes.planner.compact.motion import MotionHead
 from hierarchy_nodes.planner.compact.text import FIRST, NOTHING, SEGMENTS
 from hierarchy_nodes.planner.compact.things import CHANNELS, CROP, GEOMETRY, POINT
 
 EVENTS = 3
 # Where a path point may be hung up: at the tool, the target, the goal.
 ANCHORS = 3
+# Ways to knock something over, eighths of a turn from x on; 0 is none of them.
+HEADINGS = 9
 _FLAGS = ("more", "goal", "avoid")
 _COLOR = 3
 # How far a mark of the last plan reaches, in image widths.
@@ -54,10 +55,10 @@ class NetworkConfig:
         vocabulary: Known words, without "nothing" and "unknown".
     """
 
-    channels: int = 16
-    width: int = 128
-    heads: int = 4
-    layers: int = 3
+    channels: int = 24
+    width: int = 160
+    heads: int = 5
+    layers: int = 4
     text_layers: int = 2
     path_layers: int = 2
     words: int = 32
@@ -121,11 +122,12 @@ class CompactNetwork(nn.Module):
 
         self.chosen = nn.Linear(2 * d + 2, d)
         self.doing = nn.Linear(len(INTERACTIONS), d)
+        self.head = nn.Linear(4 * d, HEADINGS)
+        self.heading = nn.Embedding(HEADINGS, d)
         self.slots = nn.Parameter(torch.randn(PATH_POINTS, d) * 0.2)
         self.draw = nn.ModuleList(Block(d, c.heads, other=True) for _ in range(c.path_layers))
         self.draw_norm = nn.LayerNorm(d)
         self.path = nn.Linear(d, 1 + ANCHORS + 2 + 1 + EVENTS)
-        self.motion = MotionHead(d)
 
     def see(self, crops: Tensor, geometry: Tensor, colors: Tensor, there: Tensor) -> Seen:
         """Encode things.
@@ -159,6 +161,7 @@ class CompactNetwork(nn.Module):
         segments: Tensor,
         state: Tensor,
         before: Tensor,
+        heading: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """What is asked about images.
 
@@ -166,11 +169,13 @@ class CompactNetwork(nn.Module):
             seen: Of N images, one for each text.
             ids, colors, segments: ``(N, W)``, ``(N, W, lexicon.SIZE)``, ``(N, W)``.
             state: ``(N, STATE)``. before: ``(N, BEFORE)``.
+            heading: ``(N,)`` which of the `HEADINGS` the path is to have; by default the likeliest.
 
         Returns:
             ``roles`` ``(N, 3, K)`` logits over the things of target, goal and avoid, very low
             where there is none; ``status`` ``(N, 4)``, ``interaction`` ``(N, 6)`` and ``flags``
-            ``(N, 3)`` logits (more, goal, avoid); ``there`` ``(N, P)`` logits, ``points``
+            ``(N, 3)`` logits (more, goal, avoid);
+            ``heading`` ``(N, HEADINGS)`` logits; ``there`` ``(N, P)`` logits, ``points``
             ``(N, P, 2)`` normalised, ``heights`` ``(N, P)`` metres and ``events`` ``(N, P, 3)``
             logits of the
             path.
@@ -191,7 +196,10 @@ class CompactNetwork(nn.Module):
         shares = roles[:, :2].softmax(dim=2)
         spots = shares @ seen.points
         chosen = self.chosen(torch.cat([summary, shares @ things, spots * 2 - 1], dim=2))
-        doing = self.doing(interaction.softmax(dim=1))[:, None]
+        # A path half way between two ways round would be neither: one is chosen before it is drawn.
+        headings = self.head(torch.cat([summary, chosen], dim=2).flatten(1))
+        taken = headings.argmax(1) if heading is None else heading
+        doing = (self.doing(interaction.softmax(dim=1)) + self.heading(taken))[:, None]
         memory = torch.cat([chosen, doing, x], dim=1)
         unseen = torch.cat([missing.new_zeros(len(ids), 3), missing], dim=1)
         y = self.slots + chosen.mean(1, keepdim=True) + doing
@@ -205,6 +213,7 @@ class CompactNetwork(nn.Module):
             "status": status,
             "interaction": interaction,
             "flags": flags,
+            "heading": headings,
             "there": there[..., 0],
             "points": hang.softmax(dim=2) @ anchors + 0.1 * off,
             "heights": 0.2 + 0.1 * height[..., 0],

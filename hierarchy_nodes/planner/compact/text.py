@@ -73,7 +73,7 @@ class Reader:
         return Text(ids, colors, segments)
 
 
-def vocabulary_of(texts: Iterable[str], least: int = 2) -> list[str]:
+def vocabulary_of(texts: Iterable[str], least: int = 4) -> list[str]:
     """Words that occur at least so often, sorted; colours given as numbers are none."""
     counts = Counter(word for text in texts for word in split(text) if not word.startswith("#"))
     return sorted(word for word, count in counts.items() if count >= least)

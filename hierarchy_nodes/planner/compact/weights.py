@@ -22,7 +22,7 @@ from hierarchy_nodes.planner.compact.inputs import (
     STATE,
     STATUSES,
 )
-from hierarchy_nodes.planner.compact.network import CompactNetwork, NetworkConfig
+from hierarchy_nodes.planner.compact.network import HEADINGS, CompactNetwork, NetworkConfig
 from hierarchy_nodes.planner.compact.text import UNKNOWN
 from hierarchy_nodes.planner.compact.things import CHANNELS, CROP, GEOMETRY
 from hierarchy_nodes.planner.compact.versions import PACKAGE, Versions, default_folder
@@ -33,11 +33,13 @@ LAYOUT = {
     "state": STATE,
     "before": BEFORE,
     "path_points": PATH_POINTS,
+    "headings": HEADINGS,
     "word": lexicon.SIZE,
     "statuses": list(STATUSES),
     "interactions": [str(i) for i in INTERACTIONS],
 }
 _KEYS = ("network", "vocabulary", "calibration")
+State = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -147,8 +149,8 @@ def load_config(path: Path) -> PlannerWeights:
 
 
 def extended(
-    config: PlannerWeights, state: dict[str, Tensor], words: Iterable[str]
-) -> tuple[PlannerWeights, dict[str, Tensor]]:
+    config: PlannerWeights, state: State, words: Iterable[str]
+) -> tuple[PlannerWeights, State]:
     """The same network for more words: it takes the new ones for unknown ones as before.
 
     Args:
