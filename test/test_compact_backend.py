@@ -120,7 +120,17 @@ def test_what_is_in_the_hand_is_put_down_first_unless_it_is_meant(world):
     validate_plan(plan, frame.stamp, frame)
 
 
-@pytest.mark.parametrize("text", ["pick up the red block", "put it back", "please grab the plate"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pick up the red block",
+        "put it back",
+        "please grab the plate",
+        "put the red block next to the blue plate",
+        "place the red block left of the plate",
+        "push the red block 5 cm to the left",
+    ],
+)
 def test_what_was_never_learned_is_refused(world, text):
     frame, _, robot = world
     planner = CompactPlanner(CompactOptions(), Script(placing(frame)))

@@ -208,6 +208,19 @@ def test_what_makes_the_base_worse_is_refused_in_clear_words():
     assert "100 of 100 before, 97 after" in why
 
 
+def test_small_losses_of_many_versions_add_up():
+    lost = torch.ones(100)
+    lost[0] = 0
+    slip = gate.paired(torch.ones(100), lost, torch.arange(100))
+    found = {"base": {"right": slip, "path": slip}}
+    assert gate.refusal(found, 2.5, [found]) == ""
+    why = gate.refusal(found, 2.5, [found, found])
+    assert "got worse by 1.0 points, 3.0 since the package's weights" in why
+    same = gate.paired(lost, lost, torch.arange(100))
+    # What loses nothing more is not to blame.
+    assert gate.refusal({"base": {"right": same, "path": same}}, 2.5, [found] * 3) == ""
+
+
 # -- versions ---------------------------------------------------------------------------------
 
 
@@ -227,6 +240,7 @@ def test_versions_can_be_chosen_listed_and_gone_back_to(tmp_path, capsys):
     version(versions, 3, accepted=False, parent=2)
     versions.path(4).mkdir()
     assert (versions.accepted(), versions.unfinished(), versions.new()) == ([1, 2], 4, 5)
+    assert [versions.lineage(n) for n in (0, 2, 3)] == [[], [2, 1], [3, 2, 1]]
     versions.choose(2)
     assert (tmp_path / "v" / "current" / "report.json").is_file()
     folder = ["--versions", str(versions.folder)]

@@ -63,6 +63,7 @@ def test_the_second_is_not_asked_where_the_first_has_a_plan(request_):
         ModelError("no server"),
         PlanRejected(ErrorCode.PLAN_REJECTED, "below the table"),
         PlanningError(ErrorCode.PLAN_REJECTED, "too wide"),
+        PlanningError(ErrorCode.INSTRUCTION_NOT_UNDERSTOOD, "never learned"),
         RuntimeError("a bug"),
     ],
 )

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--runs-dir", type=Path, default=Path("runs"), help="a folder for each run goes in here"
     )
     parser.add_argument(
-        "--planner", default="classical", help=f"one of {', '.join(PLANNERS.targets())}"
+        "--planner", default="compact", help=f"one of {', '.join(PLANNERS.targets())}"
     )
     parser.add_argument(
         "--controller", default="diffusion", help=f"one of {', '.join(CONTROLLERS.targets())}"

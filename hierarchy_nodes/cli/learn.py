@@ -62,7 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=None,
         metavar="POINTS",
-        help="refuse if what was known before gets worse by more percentage points (default 2)",
+        help="refuse if what was known before gets worse by more percentage points, all versions "
+        "since the package's weights together (default 2)",
     )
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default auto"

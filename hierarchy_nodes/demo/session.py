@@ -30,7 +30,7 @@ class Request:
     family: str = ""
     seed: int = 1
     runs: Path = Path("runs")
-    planner: str = "classical"
+    planner: str = "compact"
     controller: str = "diffusion"
     lines: Sequence[Line] = ()
     spoken: Sequence[Line] = ()

@@ -19,7 +19,7 @@ class PolicyKind:
 
 
 POLICIES = {
-    "hierarchical": PolicyKind("classical", "depth", "diffusion"),
+    "hierarchical": PolicyKind("compact", "depth", "diffusion"),
     "flat": PolicyKind("classical", "depth", "diffusion", ("text",)),
     "classical": PolicyKind("classical", "depth", "path_follower"),
     "expert": PolicyKind("classical", "depth", "path_follower"),

@@ -12,7 +12,7 @@ from hierarchy_nodes.parameters import param, plugin
 class PlannerConfig:
     """How tasks are run."""
 
-    backend: str = plugin("classical", "hierarchy_nodes.planner.base:PLANNERS", "Planner backend")
+    backend: str = plugin("compact", "hierarchy_nodes.planner.base:PLANNERS", "Planner backend")
     fallback: str = param(
         "", "Planner backend that plans where the other one breaks down or its plan is refused"
     )

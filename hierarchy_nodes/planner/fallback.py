@@ -9,7 +9,12 @@ from hierarchy_nodes.planner.base import PlannerBackend, PlanRequest, TaskDone
 from hierarchy_nodes.types import LanguageMotion, Observation, Plan, RgbdFrame, RobotState
 
 # Anything else is meant for the person, who would hear the same from the second one.
-TAKES_OVER = (ErrorCode.BACKEND_FAILED, ErrorCode.PLAN_REJECTED, ErrorCode.INTERNAL)
+TAKES_OVER = (
+    ErrorCode.BACKEND_FAILED,
+    ErrorCode.PLAN_REJECTED,
+    ErrorCode.INSTRUCTION_NOT_UNDERSTOOD,
+    ErrorCode.INTERNAL,
+)
 _REMEMBERED = 50
 
 

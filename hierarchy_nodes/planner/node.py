@@ -33,7 +33,7 @@ class PlannerNode(HierarchyNode):
     def __init__(self) -> None:
         super().__init__("planner", PlannerConfig)
         self._backend: PlannerBackend = self.make_plugin("backend")
-        if self.config.fallback:
+        if self.config.fallback not in ("", self.config.backend):
             second = make(PLANNERS, self.config.fallback)
             self._backend = WithFallback(self._backend, second, self.config.fallback)
         if self.config.second_camera:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -49,19 +50,22 @@ def judged(trainer: LessonTrainer) -> dict[str, Any]:
     return found
 
 
-def refusal(found: dict[str, Any], worse: float) -> str:
+def refusal(found: dict[str, Any], worse: float, ancestors: Sequence[dict[str, Any]] = ()) -> str:
     """Why the weights are not to be used; "" if they may be.
 
     Args:
         found: Of :func:`judged`.
-        worse: By how many percentage points the base may get worse.
+        worse: By how many percentage points the base may get worse, all in all.
+        ancestors: The same of the versions that they come from, which may have lost some already.
     """
     for name, meaning in MEANING.items():
         figure = found["base"][name]
         lost = -100 * figure["difference"]
-        if lost > worse:
+        earlier = -100 * sum(judged["base"][name]["difference"] for judged in ancestors)
+        if lost > worse or (lost > 0 and lost + earlier > worse):
+            since = f", {lost + earlier:.1f} since the package's weights" if ancestors else ""
             return (
-                f"what was known before got worse by {lost:.1f} points ({meaning}: "
+                f"what was known before got worse by {lost:.1f} points{since} ({meaning}: "
                 f"{figure['before']['successes']} of {figure['n']} before, "
                 f"{figure['after']['successes']} after; at most {worse:g} points are allowed)."
             )

@@ -80,7 +80,8 @@ def learn(
         trainer = LessonTrainer(base, folder / LESSONS, start.path, folder, options, device, facts)
         trainer.start(resume, progress)
         judged = gate.judged(trainer)
-    refused = gate.refusal(judged, options.worse)
+    ancestors = [versions.report(n)["judged"] for n in versions.lineage(start.version)]
+    refused = gate.refusal(judged, options.worse, ancestors)
     report = _report(start, lessons, judged, refused, options)
     write_json(folder / REPORT, report)
     (folder / CHECKPOINT).unlink(missing_ok=True)

@@ -53,6 +53,8 @@ _UNSEEN = (Interaction.PRESS,)
 # What is pointed at is in the hand if it is seen this near to the tool, metres.
 _IN_HAND = 0.09
 _TAKE = re.compile(r"(please )?(pick( up)?|take|grab|grasp|lift|hold)\b")
+# Where a thing is put that is put neither on nor in another.
+_BESIDE = ("beside", "left", "right", "front", "behind", "back")
 _BACK = re.compile(r"\b(it|that|this|them) back\b")
 
 
@@ -299,9 +301,10 @@ def _refuse_unlearned(instruction: str) -> None:
     """What the network would take for something else, without a doubt of its own."""
     step, normal = understood(instruction), normalise(instruction)
     picks = step is not None and step.picks and _TAKE.match(normal) is not None
-    if (picks and len(parse(instruction)) == 1) or _BACK.search(normal):
+    measured = step is not None and (step.relation in _BESIDE or step.distance > 0)
+    if (picks and len(parse(instruction)) == 1) or measured or _BACK.search(normal):
         raise PlanningError(
             ErrorCode.INSTRUCTION_NOT_UNDERSTOOD,
-            f'I have learned to put things somewhere, not "{instruction.strip()}". Say what is to '
-            "be put where.",
+            f'I have learned to put things on or in others, not "{instruction.strip()}". Say what '
+            "is to be put where.",
         )

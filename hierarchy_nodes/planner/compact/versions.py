@@ -134,6 +134,14 @@ class Versions:
         self.choose(number)
         return number
 
+    def lineage(self, number: int) -> list[int]:
+        """A version and those that it comes from, as far as they are known; none for `PACKAGE`."""
+        found: list[int] = []
+        while number != PACKAGE and number not in found and self.report(number):
+            found.append(number)
+            number = int(self.report(number).get("parent", PACKAGE))
+        return found
+
     def described(self) -> list[str]:
         """One line for each version, the package's own first; a star marks the current one."""
         now = self.current()
