@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hierarchy_nodes.controller.diffusion.features import HORIZON, TIMES
-from hierarchy_nodes.controller.diffusion.obeying import SPEED, obeyed
+from hierarchy_nodes.controller.diffusion.obeying import LAG, SPEED, obeyed
 from hierarchy_nodes.controller.diffusion.remaining import Remaining
 from hierarchy_nodes.types import Gripper
 
@@ -24,7 +24,7 @@ def left(distance: float = 0.05, seconds: float = 1.0, direction=LEFT) -> Remain
 
 def test_a_policy_that_hesitates_is_led_evenly():
     along = (obeyed(still(), TOOL, left()) - still())[:, 1]
-    np.testing.assert_allclose(along, 0.05 * np.clip(TIMES / 1.0, 0, 1), atol=1e-9)
+    np.testing.assert_allclose(along, 0.05 * np.clip(TIMES / (1.0 - LAG), 0, 1), atol=1e-9)
 
 
 def test_a_policy_that_is_ahead_is_left_alone_and_so_is_what_it_does_aside():

@@ -11,13 +11,15 @@ from hierarchy_nodes.types import Array
 
 # How fast the arm is led where the policy hesitates, m/s.
 SPEED = 0.15
+# The arm is so much behind what it is told, seconds.
+LAG = 0.2
 
 
 def obeyed(chunk: Array, tool: Array, remaining: Remaining, weights: Array | None = None) -> Array:
     """The chunk ``(N, 8)``, but not behind what was asked for.
 
-    What was asked for is the displacement that is left, travelled evenly until it is due. Where the
-    policy is ahead of that, or aside of it, the chunk stays as it is.
+    What was asked for is the displacement that is left, travelled evenly until it is due, less the
+    arm's lag. Where the policy is ahead of that, or aside of it, the chunk stays as it is.
 
     Args:
         chunk: Base frame, metres.
@@ -33,7 +35,7 @@ def obeyed(chunk: Array, tool: Array, remaining: Remaining, weights: Array | Non
     held = np.flatnonzero(decided >= 1.0)
     first, begun = (TIMES[held[-1]], along[held[-1]]) if len(held) else (0.0, 0.0)
     left = remaining.distance - begun
-    needed = max(remaining.seconds - first, abs(left) / SPEED, PERIOD)
+    needed = max(remaining.seconds - LAG - first, abs(left) / SPEED, PERIOD)
     due = begun + left * np.clip((TIMES - first) / needed, 0.0, 1.0)
     short = np.maximum(due - along, 0.0) * (1.0 - decided)
     moved = chunk.copy()
