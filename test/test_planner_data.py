@@ -102,6 +102,9 @@ def test_drawn_settings_keep_clear_of_evaluation():
     # Made of what would be a cross, but none has both of its bars in the middle.
     assert len(strange) > 20
     for thing in strange:
+        if thing.what.base == "bowl":
+            assert abs(thing.size[0] - thing.size[1]) > 0.02
+            continue
         (_, _, first), (_, _, second) = thing.looks
         assert np.linalg.norm(np.subtract(first, second)) > 0.002
 

@@ -6,6 +6,7 @@ and words that evaluation keeps for itself (see `HELD_OUT_SHAPES`) do not occur.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -122,6 +123,19 @@ def strange_stand(rng: np.random.Generator, size: Size) -> tuple[Look, ...]:
     return near, (CYLINDER, (slim * length, height, 0.0), ((1 - slim) * length, 0.0, 0.0))
 
 
+def strange_bowl(size: Size) -> tuple[Look, ...]:
+    """A bowl that is not round: its floor, and the boards that stand around it."""
+    length, width, height = (s / 2 for s in size)
+    wall, floor, boards = 0.0025, 0.003, 16
+    half = max(length, width) * math.tan(math.pi / boards)
+    found: list[Look] = [(ELLIPSOID, (length, width, floor), (0.0, 0.0, floor - height))]
+    for k in range(boards):
+        angle = 2 * math.pi * k / boards
+        where = ((length - wall) * math.cos(angle), (width - wall) * math.sin(angle), 0.001)
+        found.append((BOX, (wall, half, height - 0.001), where))
+    return tuple(found)
+
+
 KINDS: dict[str, Kind] = {
     "block": Kind("block", ("block", "cube", "brick", "box"), (0.04, 0.04, 0.04), _box, taken=True),
     "tile": Kind("block", ("tile", "slab", "square"), (0.05, 0.05, 0.014), _box, taken=True),
@@ -143,11 +157,12 @@ KINDS: dict[str, Kind] = {
     ),
     "sheet": Kind("zone", ("sheet", "paper", "patch"), (0.13, 0.13, 0.001), _box, goal=True),
     "stand": Kind("cross", (), (0.16, 0.15, 0.022), strange=True, goal=True),
+    "pot": Kind("bowl", (), (0.16, 0.11, 0.035), strange=True, goal=True),
     "button": Kind("button", ("button", "switch"), (0.09, 0.09, 0.05)),
     "drawer": Kind("drawer", ("drawer",), (0.18, 0.16, 0.09)),
 }
 # Bodies that a stage has of each base.
-CAST = {"block": 5, "cylinder": 5, "bottle": 2, "plate": 2, "bowl": 2, "zone": 2, "button": 2}
+CAST = {"block": 5, "cylinder": 5, "bottle": 2, "plate": 2, "bowl": 3, "zone": 2, "button": 2}
 CAST |= {"drawer": 2, "cross": 4}
 
 

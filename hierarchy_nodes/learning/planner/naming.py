@@ -129,7 +129,7 @@ def meant(
     found = [
         t
         for t in pool
-        if (not words.kind or t.kind == words.kind) and (not words.color or is_color(t, words))
+        if (not words.kind or _called(t, words.kind)) and (not words.color or is_color(t, words))
     ]
     if words.other and before is not None:
         found = [t for t in found if t is not before]
@@ -154,6 +154,12 @@ def meant(
                 raise Unclear
             found = best
     return found
+
+
+def _called(item: Item, kind: str) -> bool:
+    """Whether a thing may be called what things of a kind are called."""
+    new = KINDS[kind].strange and item.what.strange
+    return item.kind == kind or (new and item.what.goal == KINDS[kind].goal)
 
 
 def is_color(item: Item, words: Words) -> bool:

@@ -19,6 +19,7 @@ from hierarchy_nodes.learning.planner.kinds import (
     Size,
     allowed,
     palette,
+    strange_bowl,
     strange_looks,
     strange_stand,
 )
@@ -237,10 +238,11 @@ def _stand(rng: np.random.Generator, item: Item, taken: list[Circle]) -> Item | 
 
 def _strange(rng: np.random.Generator, kind: Kind) -> tuple[list[float], tuple[Look, ...]]:
     """Size and geoms of what looks like nothing else."""
-    share = rng.uniform(0.75, 1.3, 3) if kind.taken else rng.uniform(0.9, 1.1, 3)
+    share = rng.uniform(0.75, 1.3, 3) if kind.taken else rng.uniform(0.88, 1.1, 3)
     size: Size = tuple((np.array(kind.size) * share).tolist())  # type: ignore[assignment]
-    make = strange_looks if kind.taken else strange_stand
-    return list(size), make(rng, size)
+    if kind.base == "bowl":
+        return list(size), strange_bowl(size)
+    return list(size), strange_looks(rng, size) if kind.taken else strange_stand(rng, size)
 
 
 def _put_some(rng: np.random.Generator, items: list[Item]) -> list[Item]:

@@ -140,7 +140,7 @@ class Wisher:
         ]
         if not any(t.what.strange for t in self.items if fits(t)):
             # A word that nobody knows is no help, and no hindrance.
-            options.append((0.12, "color", Words(color, "", unheard(rng))))
+            options.append((0.2, "color", Words(color, "", unheard(rng))))
         place = tuple(PLACES)[rng.integers(len(PLACES))]
         bare = color if rng.random() < 0.5 else ""
         options.append((0.2, "place", Words(bare, thing.kind, noun, place=place)))
