@@ -208,6 +208,23 @@ def test_what_cannot_be_done_becomes_a_question(world, status, code, told):
     assert caught.value.code == code
 
 
+@pytest.mark.parametrize(
+    ("text", "code", "told"),
+    [
+        ("put the red giraffe on the plate", "OBJECT_NOT_FOUND", "see a red giraffe. In view: "),
+        ("put the red block in the green bowl", "OBJECT_NOT_FOUND", "a green bowl. In view: "),
+        (PUT, "OBJECT_NOT_FOUND", "needed for .* In view: .*red block"),
+        ("make me a sandwich", "INSTRUCTION_NOT_UNDERSTOOD", "Try for example"),
+    ],
+)
+def test_the_person_hears_what_is_missing_and_what_is_there(world, text, code, told):
+    frame, _, robot = world
+    planner = CompactPlanner(CompactOptions(), Script(placing(frame, "not there")))
+    with pytest.raises(PlanningError, match=told) as caught:
+        planner.plan(PlanRequest(text, frame, robot))
+    assert caught.value.code == ErrorCode[code]
+
+
 def test_doubt_is_a_question_and_done_is_told(world):
     frame, _, robot = world
     request = PlanRequest(PUT, frame, robot)

@@ -106,6 +106,13 @@ def test_the_person_hears_of_both(request_):
     assert caught.value.code == ErrorCode.OBJECT_NOT_FOUND
 
 
+def test_what_both_say_is_said_once(request_):
+    unclear = PlanningError(ErrorCode.INSTRUCTION_NOT_UNDERSTOOD, "Try for example ...")
+    both, _, _ = pair(unclear, unclear)
+    with pytest.raises(PlanningError, match=r"^Try for example \.\.\.$"):
+        both.plan(request_)
+
+
 def test_what_nobody_waits_for_is_not_planned_anew(request_):
     both, first, second = pair(ModelError("cancelled"))
 

@@ -76,6 +76,8 @@ class WithFallback(PlannerBackend):
         try:
             return self._second.plan(request)
         except PlanningError as error:
+            if str(error) == str(why):
+                raise
             text = f"{error} (I am the planner '{self._name}'; the usual one failed: {why})"
             raise PlanningError(error.code, text) from why
 

@@ -15,8 +15,10 @@ from hierarchy_nodes.planner.base import PlanRequest
 from hierarchy_nodes.planner.compact.answer import Answer, Drawn, Spot
 from hierarchy_nodes.planner.compact.options import CompactOptions
 from hierarchy_nodes.planner.drawing import draw_path
-from hierarchy_nodes.planner.language import Instruction
+from hierarchy_nodes.planner.finding import find_all, listing
+from hierarchy_nodes.planner.language import Instruction, parse
 from hierarchy_nodes.planner.learned import check_reach, surface
+from hierarchy_nodes.planner.naming import see
 from hierarchy_nodes.planner.routes import Way
 from hierarchy_nodes.types import (
     TOUCHES,
@@ -172,8 +174,7 @@ def _ask_back(answer: Answer, question: Question, confidence: float) -> None:
     """Raise what the person is to be asked, if anything."""
     words = question.words
     if answer.status == "not there":
-        what = f'what is needed for "{words}"'
-        raise PlanningError(ErrorCode.OBJECT_NOT_FOUND, f"I cannot see {what}.")
+        raise _missing(question)
     if answer.status == "ambiguous":
         places = _places(answer.targets, question.request.frame)
         count = _NUMBERS.get(len(places), "several")
@@ -189,6 +190,24 @@ def _ask_back(answer: Answer, question: Question, confidence: float) -> None:
             f'I am not sure what "{words}" means here (confidence {confidence:.2f}, at least '
             f"{least:.2f} is needed). Do you mean the one {place}?",
         )
+
+
+def _missing(question: Question) -> PlanningError:
+    """What is not there, in the words of the grammar, which can say more about it."""
+    try:
+        step = parse(question.words)[0]
+    except PlanningError as error:
+        return error
+    things = see(question.request.frame, question.request.robot)
+    for description in filter(None, (step.target, step.goal)):
+        try:
+            find_all(description, things)
+        except PlanningError as error:
+            return error
+    return PlanningError(
+        ErrorCode.OBJECT_NOT_FOUND,
+        f'I cannot see what is needed for "{question.words}". In view: {listing(things)}.',
+    )
 
 
 def _places(spots: tuple[Spot, ...], frame: RgbdFrame) -> list[str]:
