@@ -253,7 +253,7 @@ def test_whole_demo(tmp_path):
 @pytest.mark.timeout(300)
 def test_whole_demo_of_what_is_not_there(tmp_path):
     """The planner's answer names what is in view, and the exit code tells."""
-    code, found, output = demo(tmp_path, "put the purple giraffe on the plate", "--no-video")
+    code, found, output = demo(tmp_path, "put the white giraffe on the plate", "--no-video")
     assert code == 1
     assert not found["success"]
     assert found["error_name"] == "OBJECT_NOT_FOUND"

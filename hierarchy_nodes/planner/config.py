@@ -14,7 +14,9 @@ class PlannerConfig:
 
     backend: str = plugin("compact", "hierarchy_nodes.planner.base:PLANNERS", "Planner backend")
     fallback: str = param(
-        "", "Planner backend that plans where the other one breaks down or its plan is refused"
+        "classical",
+        "Planner backend that plans where the other one breaks down, does not understand, or its "
+        "plan is refused; empty: none",
     )
     time_limit: float = param(
         120.0, "A task is given up after so long", unit="s", low=1.0, high=3600.0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 
 from hierarchy_nodes.errors import ErrorCode, HierarchyError, PlanningError
 from hierarchy_nodes.planner.base import PlannerBackend, PlanRequest, TaskDone
 from hierarchy_nodes.types import LanguageMotion, Observation, Plan, RgbdFrame, RobotState
 
+LOG = logging.getLogger(__name__)
 # Anything else is meant for the person, who would hear the same from the second one.
 TAKES_OVER = (
     ErrorCode.BACKEND_FAILED,
@@ -56,6 +58,7 @@ class WithFallback(PlannerBackend):
                 raise
             self._last = self._second
             plan = self._instead(request, error)
+            LOG.warning("'%s' plans instead: %s", self._name, error)
         self._makers[plan.plan_id] = self._last
         while len(self._makers) > _REMEMBERED:
             self._makers.popitem(last=False)
