@@ -8,7 +8,7 @@ import torch
 
 from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.learning.stop import corpus, measure, mixing, voices
-from hierarchy_nodes.learning.stop.data import ClipOptions, Mixer, speak, targets
+from hierarchy_nodes.learning.stop.data import ClipOptions, Mixer, load, speak, targets
 from hierarchy_nodes.learning.stop.training import StopOptions, choose, rates, train
 from hierarchy_nodes.speech.audio import RATE, Sound
 from hierarchy_nodes.speech.spotter.features import BANDS, FRAME, HOP, log_mel
@@ -135,6 +135,15 @@ def test_piece_by_piece_it_answers_as_at_once(trained):
     assert np.diff([w.at for w in whole]).min() > 0.79
     spotter.reset()
     assert spotter.push(Sound(0.0, np.zeros(10, np.float32))) == []
+
+
+def test_clips_that_are_broken_are_told(trained, tmp_path):
+    whole = (trained[0].parent / "clips.npz").read_bytes()
+    broken = tmp_path / "clips.npz"
+    for count in (0, 1000):
+        broken.write_bytes(whole[:count])
+        with pytest.raises(ConfigError, match="Remove it"):
+            load(broken)
 
 
 class Marked:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,7 +101,7 @@ def load(path: Path) -> Clips:
     try:
         with np.load(path) as file:
             return Clips(file["samples"], file["starts"], file["kinds"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
         raise ConfigError(
             f"{path}: no clips: {error}. Remove it to have them spoken anew."
         ) from error
