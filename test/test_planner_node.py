@@ -19,9 +19,7 @@ def stack(graph):
     graph.start("camera", "hierarchy_nodes.camera.node", driver="mock")
     graph.start("arm", "hierarchy_nodes.arm.node", driver="mock")
     # Patient, because a loaded machine is slow to do what the test asks for in between.
-    graph.start(
-        "planner", PLANNER, backend="classical", start_timeout=15.0, answer_timeout=15.0
-    )
+    graph.start("planner", PLANNER, backend="classical", start_timeout=15.0, answer_timeout=15.0)
     graph.wait_for(
         lambda: {"camera", "arm", "planner"} <= {s.node for _, s in states} and plans, 60
     )
