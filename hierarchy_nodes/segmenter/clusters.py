@@ -162,7 +162,8 @@ def height_over_table(cloud: NDArray[np.float32], options: ClusterOptions) -> ND
         return z
     o3d.utility.random.seed(0)
     points = o3d.geometry.PointCloud(o3d.utility.Vector3dVector(sample))
-    plane, inliers = points.segment_plane(options.plane_tolerance, 3, 60)
+    # All 60 tries are made: when it would stop sooner, its threads' timing decides.
+    plane, inliers = points.segment_plane(options.plane_tolerance, 3, 60, 1.0)
     if len(inliers) < 0.3 * len(sample):
         return z
     # What RANSAC found is already fitted to all inliers by least squares.
