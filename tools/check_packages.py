@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent
 ROSDEP = {
     "cv2": "python3-opencv",
     "httpx": "python3-httpx",
-    "msgpack": "python3-msgpack",
     "matplotlib": "python3-matplotlib",
+    "msgpack": "python3-msgpack",
     "mujoco": "python3-mujoco-pip",
     "numpy": "python3-numpy",
     "onnxruntime": "python3-onnxruntime-pip",

@@ -119,8 +119,9 @@ class MotionNamer:
         if found is None:
             return None
         way, event = found
-        words = direction_words(way, self._share)
-        if event != Gripper.KEEP:
+        if event == Gripper.KEEP:
+            words = direction_words(way, self._share)
+        else:
             words = "close gripper" if event == Gripper.CLOSE else "open gripper"
         return _say(observation.now, words, way, event)
 

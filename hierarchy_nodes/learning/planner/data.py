@@ -72,14 +72,6 @@ class _Picture:
     seen_as: NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class _Shown:
-    """What a file has: each image, the state then, and its tasks."""
-
-    path: Path
-    rows: list[tuple[_Picture, Any, Any]]
-
-
 class PlannerData:
     """What is seen in all images of a folder, and their instructions.
 
@@ -96,8 +88,11 @@ class PlannerData:
         self._pictures: list[_Picture] = []
         states: list[Any] = []
         self.tasks: list[Task] = []
-        for shown in sorted(spread(_read, files_of(folder), workers), key=lambda s: s.path):
-            for picture, state, tasks in shown.rows:
+        files = files_of(folder)
+        # They come in any order.
+        read = dict(spread(_read, files, workers))
+        for path in files:
+            for picture, state, tasks in read.pop(path):
                 number = len(self._pictures)
                 self._pictures.append(picture)
                 states.append(state)
@@ -251,9 +246,10 @@ def space(path: NDArray, camera: Pose) -> NDArray:
     return np.array([on_plane(float(x), float(y), lens, camera, float(z)) for x, y, z, _ in path])
 
 
-def _read(path: Path) -> _Shown:
+def _read(path: Path) -> tuple[Path, list[tuple[_Picture, Any, Any]]]:
+    """A file, and of each image in it the things, the state then, and the tasks."""
     rows = pq.read_table(path).to_pylist()
-    return _Shown(path, [(_picture(path, row), row["state"], row["tasks"]) for row in rows])
+    return path, [(_picture(path, row), row["state"], row["tasks"]) for row in rows]
 
 
 def _picture(path: Path, row: dict[str, Any]) -> _Picture:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,7 +152,7 @@ def _load(path: Path) -> tuple[NDArray[np.float16], NDArray[np.int64], list[NDAr
         with np.load(path) as file:
             frames, lengths = file["frames"], file["lengths"]
             words = [numbered(text) for text in file["texts"].tolist()]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
         raise ConfigError(
             f"{path}: no sentences: {error}. Remove it to have them spoken anew."
         ) from error
