@@ -1,5 +1,6 @@
 """A recording is played into the microphone topic; what is said comes out as corrections."""
 
+import signal
 import time
 import wave
 
@@ -113,6 +114,23 @@ def test_spoken_words_become_corrections(graph, recording):
     numbers = [m.sequence for _, m in chunks]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     graph.wait_for(lambda: any(s.state == "done" for _, s in states if s.node == "microphone"), 20)
+
+
+def test_words_outlast_a_node_that_is_held_up(graph, recording):
+    path, begin, length = recording
+    chunks = graph.listen("microphone/audio", msg.AudioChunk, qos.AUDIO)
+    words = graph.listen("transcript", msg.Transcript, qos.EVENT)
+    states = graph.listen("status", msg.StackStatus, qos.STATUS)
+    process = graph.start("speech", "hierarchy_nodes.speech.node", spot_stop=False)
+    graph.wait_for(lambda: states, 120)
+    graph.start("microphone", "hierarchy_nodes.microphone.node", driver="wav", wav__path=str(path))
+    middle = round((begin + length / 2) / 0.02)
+    graph.wait_for(lambda: chunks and chunks[-1][1].sequence >= middle, 60)
+    process.send_signal(signal.SIGSTOP)
+    graph.spin(1.3)
+    process.send_signal(signal.SIGCONT)
+    graph.wait_for(lambda: words, 60)
+    assert "left a bit" in words[0][1].text.lower()
 
 
 def test_broken_sound_is_told_and_survived(graph):

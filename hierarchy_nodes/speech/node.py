@@ -22,8 +22,9 @@ from hierarchy_nodes.speech.listening import Listener
 from hierarchy_nodes.speech.spotter.spotter import Spotted, StopSpotter
 from hierarchy_nodes.types import SPOTTER
 
-# No sound for so long, and nothing is being said any more: seconds.
-QUIET = 1.0
+# Without sound for so many ticks, nothing is being said any more. Ticks, because a node that was
+# held up finds the sound of that time still waiting.
+TICK, QUIET = 0.25, 4
 
 
 class SpeechNode(HierarchyNode):
@@ -40,20 +41,20 @@ class SpeechNode(HierarchyNode):
         self._pool = ThreadPoolExecutor(1, "speech")
         self._waiting: deque[Future[None]] = deque()
         self._given_up = 0
-        self._heard_at = self.now()
+        self._quiet = 0
         self._stop = self.create_publisher(Empty, "stop", qos.EVENT)
         self._transcripts = self.create_publisher(msg.Transcript, "transcript", qos.EVENT)
         self.create_subscription(msg.AudioChunk, "microphone/audio", self._on_audio, qos.AUDIO)
         self.create_subscription(msg.Segments, "segments", self._on_segments, qos.SENSOR)
         self.create_subscription(Bool, "microphone/talk", self._on_talk, qos.EVENT)
-        self.create_timer(0.25, self._tick)
+        self.create_timer(TICK, self._tick)
         self.report("idle", message="no sound yet")
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _on_audio(self, message: msg.AudioChunk) -> None:
-        self._heard_at = self.now()
+        self._quiet = 0
         samples = np.frombuffer(message.samples, np.int16)
         channels = max(1, int(message.channels))
         try:
@@ -126,7 +127,8 @@ class SpeechNode(HierarchyNode):
         self.report("idle", message=f'heard: "{text}"')
 
     def _tick(self) -> None:
-        if self.now() - self._heard_at > QUIET:
+        self._quiet += 1
+        if self._quiet == QUIET:
             self._take(self._listener.flush())
             self._tell()
 
