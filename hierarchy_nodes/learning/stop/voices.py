@@ -1,7 +1,8 @@
-"""Who speaks in training, and who only in measurements: synthetic voices of three programs.
+"""Who speaks in training, and who only in measurements: synthetic voices of several programs.
 
 eSpeak comes as a package. Flite and Festival are used where they are installed
-(``apt-get install flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts``).
+(``apt-get install flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts``),
+and so are those of `neural_voices`.
 """
 
 from __future__ import annotations
@@ -10,16 +11,15 @@ import shutil
 import subprocess
 import tempfile
 import wave
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import resample_poly
 
 from hierarchy_nodes.errors import ConfigError
-from hierarchy_nodes.speech.audio import RATE, Samples
+from hierarchy_nodes.learning.stop import neural_voices
+from hierarchy_nodes.learning.stop.speaker import Speaker, tidy
+from hierarchy_nodes.speech.audio import Samples
 from hierarchy_nodes.speech.synthesis import Espeak, Voice
 
 _LANGUAGES = (
@@ -42,19 +42,9 @@ _TRAINED = (
 _MEASURED = ("f3", "f5", "m4", "m6", "klatt2", "Michael", "Alicia", "benjamin", "shelby", "victor")
 
 
-class Speaker(ABC):
-    """One voice."""
-
-    name: str
-
-    @abstractmethod
-    def speak(self, text: str, rng: np.random.Generator) -> Samples:
-        """`text` at 16 kHz, ``(N,)`` float32, at a speed and pitch drawn anew, ends cut close."""
-
-
 @dataclass(frozen=True)
 class EspeakSpeaker(Speaker):
-    """A variant of an eSpeak voice."""
+    """A variant of an eSpeak voice; it flutters, so that no two clips are quite the same."""
 
     name: str
 
@@ -66,7 +56,7 @@ class EspeakSpeaker(Speaker):
             range=int(rng.integers(20, 80)),
         )
         speaker = Espeak()
-        return _close(_at_rate(speaker.speak(text, voice), speaker.rate))
+        return tidy(speaker.speak(text, voice), speaker.rate)
 
 
 @dataclass(frozen=True)
@@ -111,7 +101,7 @@ def trained() -> list[Speaker]:
         found += [FliteSpeaker(f"flite-{name}") for name in ("kal", "rms", "rms", "kal16")] * 20
     if shutil.which("text2wave"):
         found += [FestivalSpeaker(f"festival-{n}_diphone") for n in ("kal", "ked")] * 6
-    return found
+    return found + neural_voices.trained()
 
 
 def measured() -> list[Speaker]:
@@ -123,7 +113,7 @@ def measured() -> list[Speaker]:
         found += [FliteSpeaker("flite-slt"), FliteSpeaker("flite-awb")]
     if shutil.which("text2wave"):
         found += [FestivalSpeaker("festival-cmu_us_slt_arctic_hts")]
-    return found
+    return found + neural_voices.measured()
 
 
 def _spoken(command: list[str], text: str = "") -> Samples:
@@ -136,28 +126,4 @@ def _spoken(command: list[str], text: str = "") -> Samples:
         with wave.open(str(file), "rb") as sound:
             samples = np.frombuffer(sound.readframes(sound.getnframes()), "<i2")
             rate = sound.getframerate()
-    return _close(_at_rate((samples / 32768).astype(np.float32), rate))
-
-
-def _at_rate(samples: Samples, rate: int) -> Samples:
-    if rate == RATE:
-        return samples
-    up, down = _ratio(rate)
-    return resample_poly(samples, up, down).astype(np.float32)
-
-
-@lru_cache(maxsize=8)
-def _ratio(rate: int) -> tuple[int, int]:
-    common = int(np.gcd(rate, RATE))
-    return RATE // common, rate // common
-
-
-def _close(samples: Samples) -> Samples:
-    """Without the silence at both ends: where the sound is 40 dB below its loudest."""
-    window = RATE // 100
-    count = len(samples) // window
-    if not count:
-        return samples
-    energy = np.square(samples[: count * window]).reshape(count, window).mean(axis=1)
-    loud = np.flatnonzero(energy > energy.max() * 1e-4)
-    return samples[loud[0] * window : (loud[-1] + 1) * window] if len(loud) else samples
+    return tidy((samples / 32768).astype(np.float32), rate)
