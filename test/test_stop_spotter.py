@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hierarchy_nodes.errors import ConfigError
-from hierarchy_nodes.learning.stop import corpus, measure, mixing, voices
+from hierarchy_nodes.learning.stop import corpus, measure, mixing, neural_voices, voices
 from hierarchy_nodes.learning.stop.data import ClipOptions, Mixer, load, speak, targets
 from hierarchy_nodes.learning.stop.training import StopOptions, choose, rates, train
 from hierarchy_nodes.speech.audio import RATE, Sound
@@ -48,6 +48,31 @@ def test_an_answer_depends_on_the_past_alone():
     assert not torch.allclose(network(later)[:, known:], whole[:, known:], atol=1e-3)
 
 
+def test_in_a_stream_nothing_is_computed_twice_and_all_is_the_same():
+    config = SpotterConfig(width=8, blocks=3, kernel=3)
+    torch.manual_seed(0)
+    network = SpotterNetwork(config).eval()
+    frames = torch.randn(2, 90, BANDS)
+    past, pieces = network.nothing(2), []
+    for piece in frames.split([1, 40, 2, 47], dim=1):
+        logits, past = network.hear(piece, past)
+        assert logits.shape == piece.shape[:2]
+        pieces.append(logits)
+    found = torch.cat(pieces, dim=1)[:, config.context - 1 :]
+    assert torch.allclose(found, network(frames), atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_network_that_is_not_made_for_streams_is_refused(tmp_path):
+    path = tmp_path / "old.onnx"
+    frames = torch.zeros(1, 20, BANDS)
+    network = SpotterNetwork(SpotterConfig(width=4, blocks=1))
+    torch.onnx.export(network, (frames,), path, dynamo=False, input_names=["frames"])
+    path.with_suffix(".json").write_text('{"context": 9, "count": 3, "threshold": 0.5}')
+    with pytest.raises(ConfigError, match="hierarchy train stop"):
+        StopSpotter(SpotterOptions(str(path)))
+
+
 def test_where_a_stop_is_to_be_told():
     wanted, counts = targets(2 * RATE, RATE)
     heard = (np.arange(len(wanted)) * HOP + FRAME) / RATE - 1.0
@@ -67,6 +92,19 @@ def test_the_threshold_misses_and_mistakes_the_least():
     # Certainty is not asked of what is always mistaken.
     assert choose([(True, 0.6), (True, 0.7), (False, 0.2), (False, 0.55)]) == pytest.approx(0.6)
     assert 0.5 <= choose([(False, 0.3)]) <= 0.98
+
+
+@pytest.mark.parametrize("name", ["pico-en-GB", "hibari-heart", "kokoro-jf_alpha+jm_kumo"])
+def test_voices_that_are_nearer_to_peoples(name):
+    speaker = next((s for s in neural_voices.trained() if s.name == name), None)
+    if speaker is None:
+        pytest.skip("requirements/voices.txt is not installed")
+    rng = np.random.default_rng(0)
+    word, sentence = (speaker.speak(t, rng) for t in ("stop", "put the red block on the plate"))
+    assert word.dtype == np.float32
+    assert 0.15 < len(word) / RATE < 1.2
+    assert len(sentence) > 2 * len(word)
+    assert 0.02 < np.abs(word).max() <= 1.0
 
 
 def test_voices_and_words_that_are_measured_are_not_trained_on():

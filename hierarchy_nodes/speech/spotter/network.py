@@ -6,6 +6,7 @@ Devices"): bands are channels, so that all convolutions run along time.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -51,6 +52,47 @@ class SpotterNetwork(nn.Module):
         for block in self.blocks:
             x = block(x)
         return self.out(x)[:, 0]
+
+    def hear(self, frames: Tensor, past: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """As a stream comes: nothing is computed twice.
+
+        Args:
+            frames: ``(B, T, BANDS)`` new ones.
+            past: What each convolution remembers, as it was returned for the frames before.
+
+        Returns:
+            ``(B, T)`` logits, and what is to be remembered now.
+        """
+        now: list[Tensor] = []
+
+        def after(past: Tensor, x: Tensor) -> Tensor:
+            x = torch.cat([past, x], dim=-1)
+            now.append(x[..., -past.shape[-1] :])
+            return x
+
+        x = torch.relu(self.first(after(past[0], frames.transpose(1, 2))))
+        for block, before in zip(self.blocks, past[1:], strict=True):
+            x = block(after(before, x))
+        return self.out(x)[:, 0], now
+
+    def nothing(self, batch: int = 1) -> list[Tensor]:
+        """A memory with nothing in it, for :meth:`hear`."""
+        c = self.config
+        sizes = [(BANDS, c.kernel - 1)]
+        sizes += [(c.width, (c.kernel - 1) * 2**i) for i in range(c.blocks)]
+        return [torch.zeros(batch, *size) for size in sizes]
+
+
+class Streaming(nn.Module):
+    """`SpotterNetwork.hear` with all that it takes and gives in a row, as a file needs it."""
+
+    def __init__(self, network: SpotterNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, frames: Tensor, *past: Tensor) -> tuple[Tensor, ...]:
+        logits, now = self.network.hear(frames, past)
+        return (logits, *now)
 
 
 class _Block(nn.Module):

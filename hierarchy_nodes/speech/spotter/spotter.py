@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
 from hierarchy_nodes.environment import share_folder
 from hierarchy_nodes.errors import ConfigError
@@ -41,7 +42,7 @@ class StopSpotter:
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-            self._context, self._count = int(facts["context"]), int(facts["count"])
+            context, self._count = int(facts["context"]), int(facts["count"])
             self._threshold = options.stop_threshold or float(facts["threshold"])
             self._session = onnxruntime.InferenceSession(
                 str(path), settings, providers=["CPUExecutionProvider"]
@@ -50,12 +51,21 @@ class StopSpotter:
             raise ConfigError(f"stop spotter: {path} cannot be used: {error}") from error
         except Exception as error:  # onnxruntime has exceptions of its own for every case
             raise ConfigError(f"stop spotter: {path} is no network: {error}") from error
+        memory = [i for i in self._session.get_inputs() if i.name.startswith("past_")]
+        if not memory:
+            raise ConfigError(
+                f"stop spotter: {path} is not made for a stream; make it anew: hierarchy train stop"
+            )
+        self._past = {i.name: np.zeros(i.shape, np.float32) for i in memory}
+        # Nothing was said before the first piece.
+        self._hear(np.full((context - 1, BANDS), -1.0, np.float32))
+        self._silence = self._past
         self.reset()
 
     def reset(self) -> None:
         """Forget the past: the next piece begins a new stream."""
         self._rest: Samples = np.zeros(0, np.float32)
-        self._frames = np.full((self._context - 1, BANDS), -1.0, np.float32)
+        self._past = self._silence
         # Frames in a row above the threshold, and since the last stop.
         self._sure, self._since = 0, _AGAIN
 
@@ -69,11 +79,8 @@ class StopSpotter:
         used = (len(fresh) - 1) * HOP + FRAME
         end = sound.end - (len(self._rest) - used) / RATE
         self._rest = self._rest[len(fresh) * HOP :]
-        frames = np.concatenate([self._frames, fresh])
-        self._frames = frames[-(self._context - 1) :]
-        (logits,) = self._session.run(None, {"frames": frames[None]})
         found = []
-        for index, logit in enumerate(logits[0]):
+        for index, logit in enumerate(self._hear(fresh)):
             probability = float(1 / (1 + np.exp(-logit)))
             self._sure = self._sure + 1 if probability >= self._threshold else 0
             self._since += 1
@@ -82,6 +89,13 @@ class StopSpotter:
                 at = end - (len(fresh) - 1 - index) * HOP / RATE
                 found.append(Spotted(at, probability))
         return found
+
+    def _hear(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        """``(T,)`` logits of ``(T, BANDS)`` new frames."""
+        logits, *now = self._session.run(None, {"frames": frames[None], **self._past})
+        self._past = dict(zip(self._past, now, strict=True))
+        answers: NDArray[np.float32] = logits[0]
+        return answers
 
 
 def default_path() -> Path:
