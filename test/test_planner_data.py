@@ -21,6 +21,7 @@ from hierarchy_nodes.learning.planner.naming import Unclear, Words, meant
 from hierarchy_nodes.learning.planner.settings import Drafter
 from hierarchy_nodes.learning.planner.stage import Item, Stage
 from hierarchy_nodes.learning.planner.texture import HELD_OUT_PATTERNS, TRAINING_PATTERNS
+from hierarchy_nodes.learning.planner.wishes import Wisher
 from hierarchy_nodes.planner.compact.inputs import PATH_POINTS
 from hierarchy_nodes.planner.compact.text import split
 from hierarchy_nodes.types import Gripper
@@ -107,6 +108,30 @@ def test_drawn_settings_keep_clear_of_evaluation():
             continue
         (_, _, first), (_, _, second) = thing.looks
         assert np.linalg.norm(np.subtract(first, second)) > 0.002
+
+
+def test_what_lies_beside_its_goal_is_not_done():
+    stage, drafter, rng = Stage(), Drafter(Kinematics()), np.random.default_rng(2)
+    asked = 0
+    while asked < 5:
+        setting = drafter.draw(rng)
+        things = {thing.name: thing for thing in setting.items}
+        missed = [t for t in setting.items if t.beside and t.name != setting.held]
+        if not missed:
+            continue
+        thing, goal = missed[0], things[missed[0].beside]
+        assert not thing.on
+        away = np.hypot(*np.subtract(thing.position[:2], goal.position[:2]))
+        reach = (max(thing.size[:2]) + max(goal.size[:2])) / 2
+        assert reach <= away < reach + 0.016
+        assert thing.position[2] < 0.06
+        wishes = Wisher(stage, setting, stage.show(setting), rng).draw(30)
+        number, there = setting.items.index(thing), setting.items.index(goal)
+        for wish in wishes:
+            if wish.targets == (number,) and wish.goal == there:
+                assert wish.status == "plan"
+                asked += 1
+    stage.close()
 
 
 def test_strange_things_look_as_they_were_drawn():

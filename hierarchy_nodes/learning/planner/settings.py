@@ -52,7 +52,7 @@ class Drafter:
     def draw(self, rng: np.random.Generator) -> Setting:
         """One image's."""
         items = _things(rng)
-        items = _put_some(rng, items)
+        items = _drop_some(rng, _put_some(rng, items))
         joints, opening, held, items = self._arm(rng, items)
         base = rng.uniform(0.2, 0.85)
         table = _clip(base + rng.uniform(-0.1, 0.1, 3))
@@ -266,6 +266,36 @@ def _put_some(rng: np.random.Generator, items: list[Item]) -> list[Item]:
         there = replace(thing, position=(float(x), float(y), float(z)), on=goal.name)
         moved[moved.index(thing)] = there
     return moved
+
+
+def _drop_some(rng: np.random.Generator, items: list[Item]) -> list[Item]:
+    """Sometimes a thing lies right beside what it was to be put on, as after a task that failed."""
+    free = [t for t in items if t.what.taken and not t.on and not _carries(t, items)]
+    if not free or rng.random() < 0.75:
+        return items
+    thing = free[rng.integers(len(free))]
+    goals = [t for t in items if t is not thing and not t.on and _takes(t, items)]
+    if not goals:
+        return items
+    goal = goals[rng.integers(len(goals))]
+    others = [t for t in items if t is not thing and t is not goal]
+    for _ in range(10):
+        heading = rng.uniform(-math.pi, math.pi)
+        away = _radius(goal) + _radius(thing) + rng.uniform(0.0, 0.015)
+        x = goal.position[0] + away * math.cos(heading)
+        y = goal.position[1] + away * math.sin(heading)
+        inside = _AREA[0][0] < x < _AREA[0][1] and _AREA[1][0] < y < _AREA[1][1]
+        if inside and all(
+            math.hypot(x - t.position[0], y - t.position[1]) > _radius(t) + _radius(thing)
+            for t in others
+        ):
+            there = replace(thing, position=(x, y, thing.position[2]), beside=goal.name)
+            return [there if t is thing else t for t in items]
+    return items
+
+
+def _radius(item: Item) -> float:
+    return max(item.size[:2]) / 2
 
 
 def _takes(item: Item, items: list[Item]) -> bool:

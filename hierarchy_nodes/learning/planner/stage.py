@@ -40,6 +40,7 @@ class Item:
         position: ``(3,)`` of its middle.
         yaw: About z; a lying bottle's axis points along it.
         on: Name of the thing that it lies on or in.
+        beside: Name of the thing that it was to be put on, and that it only lies beside.
         opening: Of a drawer, in [0, 1].
         lying: A bottle that has been knocked over.
         looks: The geoms of its body, where each of its kind has others.
@@ -53,6 +54,7 @@ class Item:
     position: tuple[float, float, float]
     yaw: float = 0.0
     on: str = ""
+    beside: str = ""
     opening: float = 0.0
     lying: bool = False
     looks: tuple[Look, ...] = ()
@@ -60,11 +62,6 @@ class Item:
     @property
     def what(self) -> Kind:
         return KINDS[self.kind]
-
-    @property
-    def done(self) -> bool:
-        """Whether it lies where it was put."""
-        return bool(self.on)
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,8 @@ class Wisher:
             goals = [t for t in goals if t.name != held]
             if not goals:
                 return None
-            rests = [t for t in goals if t.name == target.on]
+            # Is it there already, or only nearly?
+            rests = [t for t in goals if t.name in (target.on, target.beside)]
             goal = rests[0] if rests and rng.random() < 0.4 else goals[rng.integers(len(goals))]
             carrying = any(t.on == goal.name and t is not target for t in self.items)
             if not goal.what.goal and carrying:
