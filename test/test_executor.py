@@ -384,3 +384,17 @@ def test_any_accepted_chunks_keep_all_limits(points):
         bench.run(0.3)
     assert bench.executor.statistics.failures == 0
     assert_limits(bench)
+
+
+def test_the_tool_comes_down_on_the_table_without_a_jolt():
+    bench = Bench()
+    way = np.linspace([0.5, 0, 0.15], [0.5, 0, -0.01], 17)
+    bench.submit([0.35, 0, 0.4], [0.5, 0, 0.15])
+    bench.run(3.0)
+    bench.sent.clear()
+    bench.submit(*way, seconds=0.8)
+    bench.run(1.5)
+    heights = np.array([p.position[2] for p in bench.tools()])
+    assert heights.min() == pytest.approx(bench.executor.workspace.floor, abs=1e-3)
+    # It turns from 0.2 m/s to rest within the time that a chunk's corners are rounded with.
+    assert np.abs(np.diff(heights, 3)).max() / DT**3 < 1.5 * 4 * 0.2 / bench.config.smoothing**2

@@ -138,7 +138,7 @@ class ChunkExecutor:
         try:
             if self._stopped is not None:
                 raise ChunkRejected(f"arm is stopped ({self._stopped}); call reset_stop first.")
-            chunk = check_chunk(chunk, now, self.config, self._newest)
+            chunk = self.workspace.within(check_chunk(chunk, now, self.config, self._newest))
         except ChunkRejected as error:
             self.statistics.rejected += 1
             self.statistics.last_rejection = str(error)

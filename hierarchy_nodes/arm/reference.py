@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from hierarchy_nodes.arm.config import ArmConfig
 from hierarchy_nodes.arm.kinematics import Kinematics
 from hierarchy_nodes.arm.limits import braking_speed, clip_norm
 from hierarchy_nodes.arm.rotations import rotated, rotation_between
-from hierarchy_nodes.types import Array, Pose
+from hierarchy_nodes.types import ActionChunk, Array, Pose
 
 # Rate in 1/s at which an error beside the path is taken back.
 _GAIN = 15.0
@@ -33,6 +34,14 @@ class Workspace:
         clamped = Pose(position, pose.quaternion)
         position[2] += self.depth(clamped)
         return clamped
+
+    def within(self, chunk: ActionChunk) -> ActionChunk:
+        """The nearest allowed positions with the same orientations.
+
+        Done before a chunk is smoothed, so that the tool comes to a boundary as gently as it turns.
+        """
+        poses = zip(chunk.positions, chunk.quaternions, strict=True)
+        return replace(chunk, positions=np.array([self.clamp(Pose(*p)).position for p in poses]))
 
     def depth(self, pose: Pose) -> float:
         """Metres by which the lowest corner of the hand is below the least height; 0 above."""
