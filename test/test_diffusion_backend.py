@@ -16,7 +16,9 @@ from hierarchy_nodes.arm.checks import check_chunk
 from hierarchy_nodes.arm.config import ArmConfig
 from hierarchy_nodes.controller.base import CONTROLLERS
 from hierarchy_nodes.controller.diffusion.backend import DiffusionController, DiffusionOptions
-from hierarchy_nodes.controller.diffusion.features import TIMES
+from hierarchy_nodes.controller.diffusion.features import CHANNELS, TIMES
+from hierarchy_nodes.controller.diffusion.policy import Policy
+from hierarchy_nodes.controller.diffusion.weights import load_weights
 from hierarchy_nodes.errors import ConfigError, ErrorCode
 from hierarchy_nodes.geometry import project
 from hierarchy_nodes.learning.training import TrainingOptions, train
@@ -136,6 +138,20 @@ def test_modes(weights, mode, first, second):
         backend.act(observe(0.05 * i))
         steps.append(backend.answer.steps)
     assert steps == [first, second]
+
+
+def test_part_of_a_chunk_is_executed_before_the_next_is_sampled(weights):
+    backend = controller(weights, mode="cold", stride=0.2)
+    chunks, steps = [], []
+    for stamp in (0.0, 0.05, 0.1, 0.2):
+        chunks.append(backend.act(observe(stamp)).chunk)
+        steps.append(backend.answer.steps)
+    assert steps == [10, 0, 0, 10]
+    # The same way, seen a tenth of a second later.
+    np.testing.assert_allclose(chunks[2].positions[:-1], chunks[0].positions[1:], atol=1e-9)
+    # What is new is not put off.
+    backend.act(observe(0.25, motion=told()))
+    assert (backend.answer.steps, backend.why_cold) == (10, "correction begins")
 
 
 def test_what_is_being_executed_stays(weights):
@@ -298,6 +314,23 @@ def test_done_needs_the_policy_to_be_sure_several_times(weights, monkeypatch):
     )
     states = [backend.act(observe(0.05 * i)).state for i in range(6)]
     assert states == ["busy"] * 4 + ["done"] * 2
+
+
+@pytest.mark.parametrize(
+    ("trained", "seen", "ends"),
+    [
+        (CHANNELS, ["text"], False),
+        (CHANNELS, ["motion", "text"], False),
+        (CHANNELS, ["path"], True),
+        (CHANNELS, ["masks"], True),
+        (("motion", "text"), ["text"], True),
+    ],
+)
+def test_whether_it_is_done_cannot_be_told_without_path_and_masks(weights, trained, seen, ends):
+    backend = controller(weights, channels=seen, done_threshold=0.0, done_count=1)
+    network, config = load_weights(weights)
+    backend.policy = Policy(network, replace(config, channels=trained), tuple(seen), compiled=False)
+    assert backend.act(observe()).state == ("done" if ends else "busy")
 
 
 def test_a_breakdown_holds_and_then_ends(weights, monkeypatch):

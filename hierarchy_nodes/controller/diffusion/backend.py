@@ -69,6 +69,10 @@ class DiffusionOptions:
     temperature: float = param(
         1.0, "Size of the noise to start from; less draws likelier chunks", low=0.0, high=2.0
     )
+    stride: float = param(
+        0.0, "Time of a chunk that is executed before the next is sampled; 0: one an observation",
+        unit="s", low=0.0, high=1.5,
+    )  # fmt: skip
     guidance: float = param(
         1.0, "How much louder a shouted correction is than a remark; 0: all alike", low=0, high=4
     )
@@ -253,6 +257,8 @@ class DiffusionController(ControllerBackend):
         last = self._last
         if last is not None:
             guess = self.policy.shifted(last.chunk, elapsed)
+            if elapsed < options.stride and not self.why_cold:
+                return Answer(guess, 0)
             jumped = self.why_cold.startswith(("gap", "tool"))
             if options.prefix and not jumped:
                 weights = prefix_weights(self._late(o) * o.speed)

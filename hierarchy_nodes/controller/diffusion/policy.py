@@ -42,7 +42,8 @@ class View:
         memory: For the denoising steps; two in a batch where there is guidance.
         tool: ``(1, 7)`` that the chunk is relative to.
         guidance: 1 for none; more makes a correction count for more.
-        done: Probability that the task is finished.
+        done: Probability that the task is finished; 0 where neither the path nor the masks that the
+            network was trained with are there: a scene at rest looks the same before and after.
     """
 
     memory: Memory
@@ -137,7 +138,8 @@ class Policy:
             channels, text = channels.expand(2, -1), text.expand(2, -1, -1)
         keys, values, done = self._encoder(batch, text, channels)
         memory = Memory(keys, values, done)
-        return View(memory, batch["tool"][:1], guidance, float(torch.sigmoid(done[0])))
+        ended = float(torch.sigmoid(done[0])) if self._sees_task(channels) else 0.0
+        return View(memory, batch["tool"][:1], guidance, ended)
 
     @torch.inference_mode()
     def act(
@@ -231,6 +233,10 @@ class Policy:
         path, masks = features.path_there.any(), features.things_there.any()
         there = torch.tensor([[bool(path), bool(masks), True, bool(features.text)]])
         return self._channels * there
+
+    def _sees_task(self, available: Tensor) -> bool:
+        shown = [CHANNELS.index(c) for c in ("path", "masks") if c in self.config.channels]
+        return not shown or bool(available[0, shown].any())
 
     def check_steps(self, name: str, steps: int, start: int | None = None) -> None:
         """Raise a ConfigError that names the option `name` if so many steps are impossible."""
