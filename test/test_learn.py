@@ -327,3 +327,8 @@ def test_what_harms_the_base_is_refused_with_code_1(base, start, recordings, tmp
     assert versions.weights(1).is_file()
     assert command(base, recordings, versions, *harm, "--resume") == 2
     assert "no run was interrupted" in capsys.readouterr().err
+
+
+def test_weights_to_begin_with_have_one_name(base, start, recordings, tmp_path, capsys):
+    assert command(base, recordings, Versions(tmp_path / "v"), "--set", f"start={start}") == 2
+    assert "by --weights" in capsys.readouterr().err

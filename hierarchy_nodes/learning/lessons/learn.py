@@ -64,6 +64,8 @@ def learn(
         RecordingError: There are no recordings.
         ConfigError: They hold no lesson; or data, weights or checkpoint do not fit.
     """
+    if options.start:
+        raise ConfigError("start: name the weights to begin with by --weights instead.")
     found = gather(recordings_in(source), progress)
     start = chosen(weights, versions)
     if base is None:
