@@ -12,13 +12,16 @@ from hierarchy_nodes.learning.comparison import compare
 
 NAMES = {
     "families": "all families",
+    "again": "all families, weights made once more by the same commands",
     "path_only": "path only, no masks",
     "masks_only": "masks only, no path",
     "words_only": "words and corrections only",
     "camera": "camera 20 cm, 20 degrees away",
     "axes": "hierarchical, four new axes",
     "axes_flat": "flat, four new axes",
-    "full": "100 full steps",
+    "full_stride": "100 full steps, 0.8 s of each chunk executed",
+    "full": "100 full steps at every observation",
+    "full_calm": "100 full steps at every observation, from zero instead of noise",
     **{f"late_{ms}": f"{ms} ms later" for ms in (50, 100, 200)},
     **{f"late_{ms}_free": f"{ms} ms later, without prefix" for ms in (50, 100, 200)},
 }
@@ -46,9 +49,9 @@ def report(folder: Path, runs: dict[str, Any]) -> Iterator[str]:
         if name in runs:
             yield f"| {title} | {_share(runs[name])} | {_beside(folder, name, runs)} |"
     yield ""
-    for name in ("corrections", "unheard"):
-        if name in runs:
-            found = runs[name]["corrections"]
+    for name in ("corrections", "motion_only", "unheard"):
+        # Where everything failed before anything was said, there are none.
+        if found := runs.get(name, {}).get("corrections"):
             yield (
                 f"- {name}: went that way {_share(found['obeyed'])}; "
                 f"then done {_share(found['success_after'])}"

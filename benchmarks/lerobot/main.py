@@ -51,7 +51,13 @@ def parser() -> argparse.ArgumentParser:
         "--variants",
         nargs="+",
         choices=VARIANTS,
-        help=f"default: all, of which {', '.join(SLOW)} is timed but not evaluated",
+        help="that are trained and timed (default: all)",
+    )
+    add(
+        "--evaluated",
+        nargs="+",
+        choices=VARIANTS,
+        help=f"of those (default: all that --variants names, or all but {', '.join(SLOW)})",
     )
     add("--only", nargs="+", choices=PARTS, default=list(PARTS), help="default: all in turn")
     add("--quiet", action="store_true", help="no progress bars")
@@ -94,7 +100,7 @@ def run(a: argparse.Namespace) -> str:
     if "evaluate" in a.only:
         found.setdefault("evaluation", {})
         ours = read(file_of(out, OURS))
-        for name in a.variants or [name for name in variants if name not in SLOW]:
+        for name in a.evaluated or a.variants or [n for n in variants if n not in SLOW]:
             results = run_all(out, name, a.episodes, a.seed, a.workers, progress)
             ours = results if name == OURS else ours
             found["evaluation"][name] = report.evaluation(results, ours)
