@@ -8,7 +8,7 @@ import torch
 
 from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.learning.stop import corpus, measure, mixing, neural_voices, voices
-from hierarchy_nodes.learning.stop.data import ClipOptions, Mixer, load, speak, targets
+from hierarchy_nodes.learning.stop.data import NEAR, ClipOptions, Mixer, load, speak, targets
 from hierarchy_nodes.learning.stop.training import StopOptions, choose, rates, train
 from hierarchy_nodes.speech.audio import RATE, Sound
 from hierarchy_nodes.speech.spotter.features import BANDS, FRAME, HOP, log_mel
@@ -199,10 +199,10 @@ def test_what_is_told_is_counted_once_as_heard_or_as_false():
     # In time, twice for one stop, too late, and far from any.
     for second in (2.1, 4.05, 4.4, 6.9, 8.5):
         samples[round(second * RATE)] = 1.0
-    said = measure.Said(samples, (2.0, 4.0, 6.0))
-    delays, missed, false = measure.heard(Marked(), said)
-    assert delays == pytest.approx([0.12, 0.06], abs=0.011)
-    assert (missed, false) == (1, 2)
+    said = measure.Said(samples, (2.0, 4.0, 6.0), ("one", "one", "other"))
+    delays, false = measure.heard(Marked(), said)
+    assert delays[:2] == pytest.approx([0.12, 0.06], abs=0.011)
+    assert (delays[2], false) == (None, 2)
 
 
 def test_streams_that_are_measured_have_the_noise_that_they_say(trained):
@@ -218,7 +218,8 @@ def test_streams_that_are_measured_have_the_noise_that_they_say(trained):
         assert np.abs(after).max() == 0
     noise = noisy.samples - clean.samples
     assert np.sqrt(np.mean(noise**2)) == pytest.approx(0.08 * 10**-0.5, rel=0.1)
-    (minute,) = measure.talk(clips, 1.0, 3)
+    assert clean.voices == tuple(clips.voices[:4])
+    (minute,) = measure.talk(clips, 1.0, 3, (NEAR,))
     assert len(minute) == 60 * RATE
     assert [len(m) for m in measure.motors(clips, 2.0, 3)] == [60 * RATE] * 2
 

@@ -28,7 +28,8 @@ AFTER = (
     "a bit higher", "left a bit", "wait", "right there", "immediately", "stay there",
 )  # fmt: skip
 # Near to it in sound. What begins with the word itself ("stopwatch") is not told from it: whoever
-# waits for what follows stops too late, and a needless stop is harmless.
+# waits for what follows stops too late, and a needless stop is harmless. Nor is what has all of its
+# sounds in a row ("best option", "its top").
 NEAR = (
     "top", "shop", "stock", "step", "stub", "stuff", "star", "start", "stack", "drop", "crop",
     "swap", "sob", "stomp", "stoop", "spot", "pot", "hop", "chop", "prop", "flop", "strap", "stamp",
@@ -38,7 +39,26 @@ NEAR = (
     "desktop", "laptop", "rooftop", "workshop", "tabletop", "soap", "scope", "slope", "stoat",
     "stats", "mop", "cop", "pop", "sock", "stocked", "storm", "starboard", "storehouse",
     "stockroom", "nonsense", "stocking", "step by step", "stack it", "drop it", "top it", "swap it",
-    "last op", "best option", "opt", "adopt", "octopus", "stagger", "shopping", "toppings", "copy",
+    "last cup", "best adopted", "opt", "adopt", "octopus", "stagger", "shopping", "toppings",
+    "copy", "stab", "staple", "state", "steep", "steam", "steel", "stem", "stick", "stiff", "sting",
+    "stir", "stitch", "stool", "story", "strop", "street", "strong", "stroke", "strip", "stray",
+    "scarp", "scab", "skip", "slop", "slap", "sloppy", "slip", "sleep", "snap", "snob", "sop",
+    "soup", "sub", "sap", "shot", "shock", "sharp", "ship", "shape", "sheep", "spa", "spark",
+    "sport", "spots", "squat", "swab", "swamp", "swan", "sweep", "swoop", "tap", "tape", "tip",
+    "type", "taught", "tot", "talk", "tall", "task", "toss", "tub", "tuck", "step back",
+    "step down", "step aside", "stack up", "stacked", "stacks", "start it", "start now",
+    "start there", "start moving", "start again", "drop now", "drop there", "drop the block",
+    "dropped", "drops", "drop off", "on the top", "to the top", "at the spot", "this spot",
+    "that spot", "lift up", "just up", "first up", "last part", "next up", "best part", "rest up",
+    "dust pan", "list of", "it is on top", "what's up", "that's hot", "let's talk", "let's hop",
+    "it's dark", "cut it up", "hot spot", "bottle top", "table top", "big top", "hill top",
+    "tip top", "flat top", "top left", "top right", "top drawer", "top of it", "atop", "esteem",
+    "history", "mistake", "instead", "install", "system", "restart", "upstart", "outstanding",
+    "understood", "statue", "static", "station", "status", "storage", "strike", "string",
+    "student", "studio", "stuffed", "sturdy", "sponge", "spoon", "spout", "lock", "rock", "block",
+    "clock", "knock", "knob", "job", "rob", "lob", "blob", "crop it", "chop it", "hop up",
+    "prop up", "pop up", "pick it up", "put it up", "cup", "up top", "shop there", "swap them",
+    "stock up", "it starts", "stars", "stored", "stall", "stain", "stay up", "stand by",
 )  # fmt: skip
 # Corrections without a stop in them.
 COMMANDS = (

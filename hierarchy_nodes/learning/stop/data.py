@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from multiprocessing import get_context
 from pathlib import Path
 from zipfile import BadZipFile
@@ -30,11 +30,12 @@ _UNTIL = 0.40
 
 @dataclass(frozen=True)
 class Clips:
-    """What was said: samples one after the other, where each clip begins, and its kind."""
+    """What was said: samples one after the other, and where each clip begins, its kind, its voice."""
 
     samples: NDArray[np.int16]
     starts: NDArray[np.int64]
     kinds: NDArray[np.uint8]
+    voices: NDArray[np.str_]
 
     def of(self, kind: int) -> list[Samples]:
         """All clips of a kind, ``(N,)`` float32."""
@@ -43,6 +44,10 @@ class Clips:
             (self.samples[bounds[i] : bounds[i + 1]] / 32768).astype(np.float32)
             for i in np.flatnonzero(self.kinds == kind)
         ]
+
+    def voices_of(self, kind: int) -> list[str]:
+        """Who speaks each of them."""
+        return [str(name) for name in self.voices[self.kinds == kind]]
 
 
 @dataclass(frozen=True)
@@ -84,15 +89,16 @@ def speak(path: Path, options: ClipOptions, seed: int, who: str, progress: bool)
                 disable=not progress,
             )
         )
-    lengths = np.array([len(clip) for clip in said])
+    lengths = np.array([len(clip) for clip, _ in said])
     clips = Clips(
-        np.concatenate(said),
+        np.concatenate([clip for clip, _ in said]),
         np.concatenate([[0], lengths.cumsum()[:-1]]).astype(np.int64),
         np.array([kind for _, kind, _, _ in jobs], np.uint8),
+        np.array([voice for _, voice in said]),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole(path) as draft, draft.open("wb") as file:
-        np.savez(file, samples=clips.samples, starts=clips.starts, kinds=clips.kinds)
+        np.savez(file, **vars(clips))
     return clips
 
 
@@ -100,20 +106,21 @@ def load(path: Path) -> Clips:
     """Clips as :func:`speak` kept them. Raises ConfigError."""
     try:
         with np.load(path) as file:
-            return Clips(file["samples"], file["starts"], file["kinds"])
+            return Clips(**{field.name: file[field.name] for field in fields(Clips)})
     except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
         raise ConfigError(
             f"{path}: no clips: {error}. Remove it to have them spoken anew."
         ) from error
 
 
-def _spoken(job: tuple[str, int, str, int]) -> NDArray[np.int16]:
+def _spoken(job: tuple[str, int, str, int]) -> tuple[NDArray[np.int16], str]:
     who, _, text, seed = job
     rng = np.random.default_rng(seed)
     speakers = trained() if who == "trained" else measured()
-    samples = speakers[int(rng.integers(len(speakers)))].speak(text, rng)
+    speaker = speakers[int(rng.integers(len(speakers)))]
+    samples = speaker.speak(text, rng)
     peak = float(np.abs(samples).max()) if len(samples) else 1.0
-    return (samples / max(peak, 1e-3) * 26000).astype(np.int16)
+    return (samples / max(peak, 1e-3) * 26000).astype(np.int16), speaker.name
 
 
 class Mixer:
@@ -172,12 +179,15 @@ class Mixer:
             at += len(clip) + int(rng.uniform(0.02, 0.5) * RATE)
 
     def _heard(self, sound: Samples, rng: np.random.Generator) -> Samples:
-        """With noise, and as loud as a microphone has it."""
+        """Mostly with noise, and as loud as a microphone has it."""
         level = loud(sound) if np.abs(sound).max() > 0 else 0.1
-        kind = NOISES[int(rng.integers(len(NOISES)))]
-        ratio = rng.uniform(3.0, 40.0)
-        other = noise(kind, len(sound), rng, self._clips[TALK])
-        mixed = sound + level * 10 ** (-ratio / 20) * other
+        mixed = sound
+        # A microphone that subtracts the noise leaves silence.
+        if rng.random() < 0.8:
+            kind = NOISES[int(rng.integers(len(NOISES)))]
+            ratio = rng.uniform(3.0, 40.0)
+            other = noise(kind, len(sound), rng, self._clips[TALK])
+            mixed = sound + level * 10 ** (-ratio / 20) * other
         mixed = coloured(mixed, rng) if rng.random() < 0.7 else mixed
         gain = 10 ** (rng.uniform(-34.0, -6.0) / 20) / level
         return np.clip(mixed * gain, -1.0, 1.0).astype(np.float32)

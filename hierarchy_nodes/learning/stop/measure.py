@@ -1,12 +1,12 @@
 """How many stops are missed, how soon the others are told, and what else is taken for one.
 
-With voices and texts that nothing was trained on.
+Of the stops also voice by voice. With voices and texts that nothing was trained on.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,10 +28,11 @@ _LEVEL = 0.08
 
 @dataclass(frozen=True)
 class Said:
-    """A stream, and the times at which a stop ends in it, seconds from its beginning."""
+    """A stream, the times at which a stop ends in it, seconds from its beginning, and who says it."""
 
     samples: Samples
     stops: tuple[float, ...]
+    voices: tuple[str, ...]
 
 
 def stops(clips: Clips, count: int, ratio: float | None, kind: str, seed: int) -> Said:
@@ -41,7 +42,7 @@ def stops(clips: Clips, count: int, ratio: float | None, kind: str, seed: int) -
         ratio: Of words to noise, decibels; None for no noise.
     """
     rng = np.random.default_rng(seed)
-    said, around = clips.of(STOP), clips.of(AROUND)
+    said, voices, around = clips.of(STOP), clips.voices_of(STOP), clips.of(AROUND)
     line: list[Samples] = [np.zeros(RATE, np.float32)]
     ends: list[float] = []
     length = RATE
@@ -58,13 +59,14 @@ def stops(clips: Clips, count: int, ratio: float | None, kind: str, seed: int) -
         pause = np.zeros(int(rng.uniform(1.0, 1.6) * RATE), np.float32)
         line.append(pause)
         length += len(pause)
-    return Said(_noisy(np.concatenate(line), ratio, kind, rng, clips), tuple(ends))
+    whole = _noisy(np.concatenate(line), ratio, kind, rng, clips)
+    return Said(whole, tuple(ends), tuple(voices[i % len(said)] for i in range(count)))
 
 
-def talk(clips: Clips, minutes: float, seed: int) -> Iterator[Samples]:
-    """Other talk, a minute at a time, in quiet and noisy surroundings."""
+def talk(clips: Clips, minutes: float, seed: int, kinds: Sequence[int]) -> Iterator[Samples]:
+    """What is said of `kinds`, a minute at a time, in quiet and noisy surroundings."""
     rng = np.random.default_rng(seed)
-    words = [*clips.of(NEAR), *clips.of(COMMAND), *clips.of(TALK)]
+    words = [clip for kind in kinds for clip in clips.of(kind)]
     for _ in range(int(np.ceil(minutes))):
         line: list[Samples] = []
         length = 0
@@ -85,16 +87,16 @@ def motors(clips: Clips, minutes: float, seed: int) -> Iterator[Samples]:
         yield noise(kind, 60 * RATE, rng) * np.float32(rng.uniform(0.005, 0.2))
 
 
-def heard(spotter: StopSpotter, said: Said) -> tuple[list[float], int, int]:
-    """Seconds from the end of each stop that was told; how many were missed; what was told else."""
+def heard(spotter: StopSpotter, said: Said) -> tuple[list[float | None], int]:
+    """Seconds from the end of each stop until it was told, None if never; what was told else."""
     told = list(spotted(spotter, said.samples))
-    delays, used = [], set()
+    delays: list[float | None] = []
+    used = set()
     for end in said.stops:
         near = [(t - end, i) for i, t in enumerate(told) if -_EARLY <= t - end <= _LATE]
-        if near:
-            delays.append(near[0][0])
-            used |= {i for _, i in near}
-    return delays, len(said.stops) - len(delays), len(told) - len(used)
+        delays.append(near[0][0] if near else None)
+        used |= {i for _, i in near}
+    return delays, len(told) - len(used)
 
 
 def spotted(spotter: StopSpotter, samples: Samples) -> Iterator[float]:
@@ -118,10 +120,11 @@ def measure(
 
     Args:
         count: Stops in each surrounding.
-        minutes: Of other talk, and of motors.
+        minutes: Of other talk, of words that only sound like "stop", and of motors.
         told: What is being done.
     """
     result: dict[str, Any] = {"count": count, "minutes": minutes, "seed": seed}
+    by_voice: dict[str, list[bool]] = {}
     for name, ratio, kind in (
         ("clean", None, ""),
         ("20 dB", 20.0, "babble"),
@@ -130,17 +133,26 @@ def measure(
         ("10 dB, pink", 10.0, "pink"),
     ):
         told(name)
-        delays, missed, false = heard(spotter, stops(clips, count, ratio, kind, seed))
-        milliseconds = np.percentile([1e3 * d for d in delays] or [np.nan], [50, 95])
+        said = stops(clips, count, ratio, kind, seed)
+        delays, false = heard(spotter, said)
+        for voice, delay in zip(said.voices, delays, strict=True):
+            by_voice.setdefault(voice, []).append(delay is not None)
+        soon = [1e3 * delay for delay in delays if delay is not None]
+        milliseconds = np.percentile(soon or [np.nan], [50, 95])
         result[name] = {
-            "heard": share(count - missed, count),
+            "heard": share(len(soon), count),
             "false": false,
             "delay_ms": {"p50": round(milliseconds[0], 1), "p95": round(milliseconds[1], 1)},
         }
-    for name, source in (("talk", talk), ("motors", motors)):
+    result["voices"] = {v: share(sum(yes), len(yes)) for v, yes in sorted(by_voice.items())}
+    for name, source in (
+        ("talk", talk(clips, minutes, seed + 1, (COMMAND, TALK))),
+        ("near words", talk(clips, minutes, seed + 1, (NEAR,))),
+        ("motors", motors(clips, minutes, seed + 1)),
+    ):
         told(name)
         false, used, seconds = 0, 0.0, 0.0
-        for minute in source(clips, minutes, seed + 1):
+        for minute in source:
             # Without what the mixing takes.
             begin = time.process_time()
             false += len(list(spotted(spotter, minute)))
