@@ -18,7 +18,7 @@ from hierarchy_nodes.learning.stop.mixing import NOISES, coloured, loud, noise, 
 from hierarchy_nodes.learning.stop.voices import measured, trained
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.speech.audio import RATE, Samples
-from hierarchy_nodes.speech.spotter.features import BANDS, FRAME, HOP, log_mel
+from hierarchy_nodes.speech.spotter.features import BANDS, FRAME, HOP, SILENT, log_mel
 
 STOP, AROUND, NEAR, COMMAND, TALK = range(5)
 KINDS = ("stop", "around", "near", "command", "talk")
@@ -30,7 +30,7 @@ _UNTIL = 0.40
 
 @dataclass(frozen=True)
 class Clips:
-    """What was said: samples one after the other, and where each clip begins, its kind, its voice."""
+    """What was said: samples one after the other, where each clip begins, its kind, its voice."""
 
     samples: NDArray[np.int16]
     starts: NDArray[np.int64]
@@ -203,7 +203,7 @@ def _without_bands(frames: NDArray[np.float32], rng: np.random.Generator) -> NDA
     for _ in range(int(rng.integers(0, 3))):
         count = int(rng.integers(1, 7))
         first = int(rng.integers(BANDS - count))
-        frames[:, first : first + count] = -1.0
+        frames[:, first : first + count] = SILENT
     return frames
 
 

@@ -28,7 +28,7 @@ _LEVEL = 0.08
 
 @dataclass(frozen=True)
 class Said:
-    """A stream, the times at which a stop ends in it, seconds from its beginning, and who says it."""
+    """A stream, when a stop ends in it (seconds from its beginning), and who says it."""
 
     samples: Samples
     stops: tuple[float, ...]

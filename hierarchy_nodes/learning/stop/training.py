@@ -19,7 +19,7 @@ from hierarchy_nodes.learning.plot import Curve
 from hierarchy_nodes.learning.stop.data import ClipOptions, Clips, Mixer, speak
 from hierarchy_nodes.learning.trainer import BaseTrainer, RunOptions, processes
 from hierarchy_nodes.parameters import param
-from hierarchy_nodes.speech.spotter.features import BANDS
+from hierarchy_nodes.speech.spotter.features import BANDS, SILENT
 from hierarchy_nodes.speech.spotter.network import SpotterConfig, SpotterNetwork, Streaming
 
 CLIPS = "clips.npz"
@@ -82,8 +82,9 @@ class StopTrainer(BaseTrainer):
         frames, wanted, counts = (
             torch.from_numpy(np.stack(part)).to(self.device) for part in zip(*drawn, strict=True)
         )
-        first = self.options.network.context - 1
-        return frames, wanted[:, first:], counts[:, first:]
+        # Before them it was silent, as in a stream that begins.
+        past = self.options.network.context - 1
+        return functional.pad(frames, (0, 0, past, 0), value=SILENT), wanted, counts
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from hierarchy_nodes.speech.audio import RATE, Samples
 # Samples: of a frame, from frame to frame, and of its spectrum.
 FRAME, HOP, _SPECTRUM = 400, 160, 512
 BANDS = 40
+# What a frame of silence is, in every band.
+SILENT = -1.0
 _LOW, _HIGH = 60.0, 7600.0
 # Energies below this, relative to full scale, are all the same: decibels.
 _FLOOR = -90.0

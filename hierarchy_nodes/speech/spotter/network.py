@@ -48,10 +48,8 @@ class SpotterNetwork(nn.Module):
         self.out = nn.Conv1d(config.width, 1, 1)
 
     def forward(self, frames: Tensor) -> Tensor:
-        x = torch.relu(self.first(frames.transpose(1, 2)))
-        for block in self.blocks:
-            x = block(x)
-        return self.out(x)[:, 0]
+        logits, _ = self.hear(frames, self.nothing(frames.shape[0]))
+        return logits[:, self.config.context - 1 :]
 
     def hear(self, frames: Tensor, past: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """As a stream comes: nothing is computed twice.
@@ -80,7 +78,7 @@ class SpotterNetwork(nn.Module):
         c = self.config
         sizes = [(BANDS, c.kernel - 1)]
         sizes += [(c.width, (c.kernel - 1) * 2**i) for i in range(c.blocks)]
-        return [torch.zeros(batch, *size) for size in sizes]
+        return [torch.zeros(batch, *size, device=self.out.weight.device) for size in sizes]
 
 
 class Streaming(nn.Module):

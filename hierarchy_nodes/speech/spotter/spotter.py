@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hierarchy_nodes.environment import share_folder
 from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.speech.audio import RATE, Samples, Sound
-from hierarchy_nodes.speech.spotter.features import BANDS, FRAME, HOP, log_mel
+from hierarchy_nodes.speech.spotter.features import BANDS, FRAME, HOP, SILENT, log_mel
 from hierarchy_nodes.speech.spotter.options import SpotterOptions
 
 # After a stop was heard, the rest of the same word is not another one: frames.
@@ -58,7 +58,7 @@ class StopSpotter:
             )
         self._past = {i.name: np.zeros(i.shape, np.float32) for i in memory}
         # Nothing was said before the first piece.
-        self._hear(np.full((context - 1, BANDS), -1.0, np.float32))
+        self._hear(np.full((context - 1, BANDS), SILENT, np.float32))
         self._silence = self._past
         self.reset()
 
