@@ -76,3 +76,14 @@ def test_a_running_cell_is_shown_until_it_ends(capsys, tmp_path):
         cell.wait()
     (row,) = [r for r in rows(capsys, "--kind", "arm") if r["name"] == "mujoco"]
     assert not any(name in line for line in row["attached"])
+
+
+def test_a_reader_that_has_read_enough_is_no_error():
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "hierarchy_nodes.cli.main", "devices", "--json"]
+    done = subprocess.run(
+        command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False, cwd=ROOT
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from importlib import import_module
 
@@ -37,12 +38,18 @@ def main(argv: list[str] | None = None) -> int:
             if name == chosen:
                 import_module(f"hierarchy_nodes.cli.{name}").add_arguments(subparser)
         arguments = parser.parse_args(argv)
-        return int(import_module(f"hierarchy_nodes.cli.{arguments.command}").run(arguments))
+        code = int(import_module(f"hierarchy_nodes.cli.{arguments.command}").run(arguments))
+        sys.stdout.flush()
+        return code
     except HierarchyError as error:
         print(f"hierarchy {chosen}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # Whoever read it has read enough, such as `head`; what is left goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 if __name__ == "__main__":
