@@ -115,6 +115,9 @@ def test_what_is_in_the_hand_is_put_down_first_unless_it_is_meant(world):
     assert [p.gripper for p in plan.path if p.gripper != Gripper.KEEP] == [Gripper.OPEN]
     assert planner.verify(plan, frame, other.robot) is False
     assert planner.verify(plan, frame, robot_at(0.0, (0.5, 0.1, 0.2), 1.0)) is True
+    done = CompactPlanner(CompactOptions(), Script(placing(frame), placing(frame, "done")))
+    done.plan(carried)
+    assert done.prepares(done.plan(carried)), "what is in the hand is not done"
     down = path_points(plan, frame.intrinsics)[2]
     np.testing.assert_allclose(down, (0.5, 0.1, 0.02), atol=1e-3)
     validate_plan(plan, frame.stamp, frame)
@@ -174,7 +177,39 @@ def test_things_are_sorted_color_by_color(world):
     plan = planner.plan(PlanRequest(SORT, frame, robot))
     assert plan.instruction == "put every red block in the red bowl"
     assert script.asked[-1][0] == plan.instruction
-    assert planner.verify(plan, frame, robot) is None, "something may be left"
+
+
+def test_colors_that_are_not_in_view_are_not_asked_about(world):
+    frame, _, robot = world
+    script = ByColor(frame, black="plan", red="plan")
+    plan = CompactPlanner(CompactOptions(), script).plan(PlanRequest(SORT, frame, robot))
+    assert plan.instruction == "put every red block in the red bowl"
+    assert not any("black" in text for text, _, _ in script.asked)
+
+
+EVERY = "put every red block on the blue plate"
+
+
+def test_all_is_done_when_everything_of_that_name_is_there(world):
+    frame, _, robot = world
+    planner = CompactPlanner(CompactOptions(), Script(placing(frame)))
+    assert planner.plan(PlanRequest(EVERY, frame, robot)).prompts
+    frame, _ = picture([cube(0.5, -0.1, RED, 0.06), plate(0.5, -0.1)])
+    there = replace(placing(frame), targets=(Spot(*seen_at(frame, (0.5, -0.1, 0.08)), 0.9),))
+    planner = CompactPlanner(CompactOptions(), Script(there))
+    with pytest.raises(TaskDone):
+        planner.plan(PlanRequest(EVERY, frame, robot))
+    # A single one may be meant to be moved all the same.
+    assert planner.plan(PlanRequest(PUT, frame, robot)).prompts
+
+
+def test_what_was_to_be_moved_and_still_lies_there_is_a_failure(world):
+    frame, _, robot = world
+    elsewhere = replace(placing(frame), targets=(Spot(0.2, 0.2, 0.9),))
+    planner = CompactPlanner(CompactOptions(), Script(placing(frame), placing(frame), elsewhere))
+    plan = planner.plan(PlanRequest(EVERY, frame, robot))
+    assert planner.verify(plan, frame, robot) is False
+    assert planner.verify(plan, frame, robot) is None
 
 
 def test_sorting_ends_when_every_color_is_done(world):

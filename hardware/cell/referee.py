@@ -17,7 +17,8 @@ from hardware.cell.truth import Truth
 from hierarchy_nodes.errors import UnknownNameError
 
 PUSH_DISTANCE = 0.08  # metres
-REST_SPEED, REST_TURN = 0.02, 0.3  # m/s, rad/s
+# m/s, and rad/s: as fast as what rolls at that speed on a radius of 2 cm turns.
+REST_SPEED, REST_TURN = 0.02, 1.0
 OPENED, CLOSED, PRESSED = 0.70, 0.15, 0.70  # of the travel
 KNOCKED, UPRIGHT = math.radians(60), math.radians(20)
 

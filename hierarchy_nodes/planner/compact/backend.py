@@ -4,6 +4,7 @@ ask."""
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from hierarchy_nodes.planner.compact.answer import Answer, read_answer
 from hierarchy_nodes.planner.compact.drawing import Question, draw, put_down
 from hierarchy_nodes.planner.compact.inputs import before_of, state_of
 from hierarchy_nodes.planner.compact.options import CompactOptions
+from hierarchy_nodes.planner.compact.second_opinion import colors_in_view, nothing_left
 from hierarchy_nodes.planner.compact.text import Reader
 from hierarchy_nodes.planner.compact.things import Things, padded, see
 from hierarchy_nodes.planner.compact.versions import PACKAGE
@@ -52,6 +54,8 @@ COLORS = tuple(sorted(set(COLOR_WORDS.values())))
 _UNSEEN = (Interaction.PRESS,)
 # What is pointed at is in the hand if it is seen this near to the tool, metres.
 _IN_HAND = 0.09
+# Share of the image's width.
+_SAME_PLACE = 0.01
 _TAKE = re.compile(r"(please )?(pick( up)?|take|grab|grasp|lift|hold)\b")
 # Where a thing is put that is put neither on nor in another.
 _BESIDE = ("beside", "left", "right", "front", "behind", "back")
@@ -172,7 +176,8 @@ class CompactPlanner(PlannerBackend):
         asked = self._question(request)
         answer = self._ask(asked, request.frame, request.robot, request.holding)
         question = Question(request, step, self.options)
-        if request.holding and answer.status == "plan" and not _in_hand(answer, request):
+        held = answer.status == "plan" and _in_hand(answer, request)
+        if request.holding and not held and answer.status in ("plan", "done"):
             if self._taken is None:
                 raise PlanRejected(
                     ErrorCode.PLAN_REJECTED, "Where to put down what is in the hand is not known."
@@ -181,7 +186,9 @@ class CompactPlanner(PlannerBackend):
             self._preparing.append(plan.plan_id)
             self._asked[plan.plan_id] = asked
             return plan
-        if answer.status == "done":
+        if answer.status == "done" or (
+            step is not None and step.target.every and nothing_left(answer, step, request)
+        ):
             raise TaskDone(f'Nothing is left to do for "{request.instruction.strip()}".')
         plan = draw(answer, question, self._model.confidence(answer.raw))
         self._remember(plan, asked, answer)
@@ -204,7 +211,7 @@ class CompactPlanner(PlannerBackend):
             return True
         if self.repeats(plan.subtask):
             # Something else may be left, which is no failure of this plan.
-            return None
+            return False if answer.status == "plan" and _still_there(answer, plan) else None
         return False if answer.statuses["plan"] >= self.options.verify else None
 
     def motion(self, observation: Observation) -> LanguageMotion | None:
@@ -214,9 +221,8 @@ class CompactPlanner(PlannerBackend):
         """Color by color, because the network knows "put every red block in the red bowl"."""
         sorted_already = False
         unsure: PlanningError | None = None
-        for color in COLORS:
-            if step.target.color not in ("", color):
-                continue
+        seen = colors_in_view(request)
+        for color in (c for c in COLORS if c in seen and step.target.color in ("", c)):
             target, goal = (
                 replace(t, color=color) for t in (step.target, step.goal or Description())
             )
@@ -295,6 +301,12 @@ def _in_hand(answer: Answer, request: PlanRequest) -> bool:
     at = surface(target.x, target.y, request.frame)
     # Between the fingers depth has holes.
     return at is None or bool(np.linalg.norm(at - request.robot.tool.position) < _IN_HAND)
+
+
+def _still_there(answer: Answer, plan: Plan) -> bool:
+    """Whether the next target is where that of `plan` was, which was not moved then."""
+    target, was = answer.targets[0], plan.prompts[0]
+    return math.hypot(target.x - was.x, target.y - was.y) < _SAME_PLACE
 
 
 def _refuse_unlearned(instruction: str) -> None:
