@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.tables import groups, share
 from hierarchy_nodes.learning.comparison import compare
 
 NAMES = {
@@ -39,41 +40,25 @@ def main(folder: Path) -> None:
 def report(folder: Path, runs: dict[str, Any]) -> Iterator[str]:
     """Lines of Markdown; parts that were not run are left out."""
     if "families" in runs:
-        yield from _groups("family", runs["families"]["per_family"])
+        yield from groups("family", runs["families"]["per_family"])
     for name in ("axes", "axes_flat"):
         if name in runs:
-            yield from _groups(NAMES[name], runs[name]["per_axis"])
+            yield from groups(NAMES[name], runs[name]["per_axis"])
     yield "| what | success | the same episodes | difference | p | jerk, border : inside |"
     yield "|---|---|---|---|---|---|"
     for name, title in NAMES.items():
         if name in runs:
-            yield f"| {title} | {_share(runs[name])} | {_beside(folder, name, runs)} |"
+            yield f"| {title} | {share(runs[name])} | {_beside(folder, name, runs)} |"
     yield ""
     for name in ("corrections", "motion_only", "unheard"):
         # Where everything failed before anything was said, there are none.
         if found := runs.get(name, {}).get("corrections"):
             yield (
-                f"- {name}: went that way {_share(found['obeyed'])}; "
-                f"then done {_share(found['success_after'])}"
+                f"- {name}: went that way {share(found['obeyed'])}; "
+                f"then done {share(found['success_after'])}"
             )
     for found in runs.get("bench", {}).get("measurements", []):
         yield f"- {found['name']}: " + ", ".join(f"{k} {found[k]:.4g}" for k in _TIMES) + " ms"
-
-
-def _groups(title: str, groups: dict[str, Any]) -> Iterator[str]:
-    yield f"| {title} | success |"
-    yield "|---|---|"
-    for name, found in groups.items():
-        yield f"| {name} | {_share(found)} |"
-    yield ""
-
-
-def _share(found: dict[str, Any]) -> str:
-    low, high = found["interval"]
-    return (
-        f"{found['successes']}/{found['episodes']} = {found['success_rate']:.1%} "
-        f"[{low:.1%}, {high:.1%}]"
-    )
 
 
 def _beside(folder: Path, name: str, runs: dict[str, Any]) -> str:
