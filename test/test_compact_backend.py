@@ -100,6 +100,28 @@ def test_a_plan_points_at_the_things_and_is_valid(world):
     assert (plan.source, plan.confidence) == ("compact", 0.9)
 
 
+def test_a_path_between_two_things_is_led_to_the_target(world):
+    frame, _, robot = world
+    right = placing(frame)
+    wrong = replace(
+        right,
+        path=tuple(
+            replace(p, x=p.x + 0.08, y=p.y - 0.05) if i in (1, 2) else p
+            for i, p in enumerate(right.path)
+        ),
+    )
+    plans = [
+        CompactPlanner(CompactOptions(), Script(answer)).plan(PlanRequest(PUT, frame, robot))
+        for answer in (right, wrong)
+    ]
+    target = plans[0].prompts[0]
+    taken = [next(p for p in plan.path if p.gripper == Gripper.CLOSE) for plan in plans]
+    assert (taken[1].x, taken[1].y) == pytest.approx((target.x, target.y))
+    # Only a little off, it is left as it was drawn, and so is the way to the goal.
+    assert (taken[0].x, taken[0].y) == (right.path[2].x, right.path[2].y)
+    assert [(p.x, p.y) for p in plans[1].path[3:]] == [(p.x, p.y) for p in plans[0].path[3:]]
+
+
 def test_what_is_in_the_hand_is_put_down_first_unless_it_is_meant(world):
     frame, _, _ = world
     planner = CompactPlanner(CompactOptions(), Script(placing(frame)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,6 +35,8 @@ from hierarchy_nodes.types import (
 _NUMBERS = {2: "two", 3: "three", 4: "four"}
 # Heights of points are kept over the table by so much, metres.
 _FLOOR = 0.008
+# A path that takes something farther from the target misses it: share of the image's width.
+_OFF_TARGET = 0.03
 # What is put down first is carried and left this much higher, metres.
 _UP = 0.15
 
@@ -138,11 +140,29 @@ def _path(answer: Answer, question: Question) -> tuple[PathPoint, ...]:
         raise _senseless("its path never opens the gripper", answer)
     if len(rest) < 2:
         raise _senseless(f"its path has {len(answer.path)} points", answer)
+    if not request.holding and Gripper.CLOSE in events:
+        rest = _to_target(rest, events.index(Gripper.CLOSE), answer.targets[0])
     points = (
         PathPoint(p.x, p.y, _depth(p, event, answer, question), event)
         for p, event in zip(rest, events, strict=True)
     )
     return (*start, *points)
+
+
+def _to_target(path: tuple[Drawn, ...], taken: int, target: Spot) -> tuple[Drawn, ...]:
+    """`path` with its way to where it takes something, at index `taken`, led to the target.
+
+    Where several things are meant alike, such as "all blocks", the path that was learned may lie
+    between two of them.
+    """
+    x, y = target.x - path[taken].x, target.y - path[taken].y
+    if math.hypot(x, y) < _OFF_TARGET:
+        return path
+    moved = (
+        replace(p, x=min(max(p.x + x, 0.0), 1.0), y=min(max(p.y + y, 0.0), 1.0))
+        for p in path[: taken + 1]
+    )
+    return (*moved, *path[taken + 1 :])
 
 
 def _depth(point: Drawn, event: Gripper, answer: Answer, question: Question) -> float:
