@@ -179,12 +179,13 @@ class ByColor(Script):
 
     def __init__(self, frame, **statuses):
         super().__init__(placing(frame, "not there"))
+        self.changed = {}
         self._frame, self._statuses = frame, statuses
 
     def ask(self, text, corrections, look):
         super().ask(text, corrections, look)
         status = next((s for color, s in self._statuses.items() if color in text), "not there")
-        return placing(self._frame, status)
+        return replace(placing(self._frame, status), **self.changed)
 
 
 SORT = "sort the blocks by color into the bowls"
@@ -199,6 +200,8 @@ def test_things_are_sorted_color_by_color(world):
     plan = planner.plan(PlanRequest(SORT, frame, robot))
     assert plan.instruction == "put every red block in the red bowl"
     assert script.asked[-1][0] == plan.instruction
+    script.changed["targets"] = (Spot(0.2, 0.2, 0.9),)
+    assert planner.verify(plan, frame, robot) is None, "something may be left"
 
 
 def test_colors_that_are_not_in_view_are_not_asked_about(world):

@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 
 from hierarchy_nodes.errors import ConfigError, ErrorCode, PlanningError, PlanRejected
 from hierarchy_nodes.geometry import on_plane
+from hierarchy_nodes.planner import naming
 from hierarchy_nodes.planner.base import PlannerBackend, PlanRequest, TaskDone
 from hierarchy_nodes.planner.checking import holds_something
 from hierarchy_nodes.planner.compact.answer import Answer, read_answer
 from hierarchy_nodes.planner.compact.drawing import Question, draw, put_down
 from hierarchy_nodes.planner.compact.inputs import before_of, state_of
 from hierarchy_nodes.planner.compact.options import CompactOptions
-from hierarchy_nodes.planner.compact.second_opinion import colors_in_view, nothing_left
+from hierarchy_nodes.planner.compact.second_opinion import nothing_left
 from hierarchy_nodes.planner.compact.text import Reader
 from hierarchy_nodes.planner.compact.things import Things, padded, see
 from hierarchy_nodes.planner.compact.versions import PACKAGE
@@ -32,6 +33,7 @@ from hierarchy_nodes.planner.compact.weights import chosen, load_weights
 from hierarchy_nodes.planner.language import Description, Instruction, parse
 from hierarchy_nodes.planner.learned import retargets, surface, understood
 from hierarchy_nodes.planner.motions import MotionNamer, path_points
+from hierarchy_nodes.planner.naming import Thing
 from hierarchy_nodes.planner.phrases import normalise
 from hierarchy_nodes.planner.words import COLORS as COLOR_WORDS
 from hierarchy_nodes.types import (
@@ -142,6 +144,7 @@ class CompactPlanner(PlannerBackend):
         self._more: OrderedDict[str, float] = OrderedDict()
         self._namer = MotionNamer()
         self._seen: tuple[RgbdFrame, Things] | None = None
+        self._named: tuple[RgbdFrame, list[Thing]] | None = None
         self._preparing: deque[str] = deque(maxlen=REMEMBERED)
         # Where the tool was when it last took something, or was to take it.
         self._taken: Array | None = None
@@ -187,7 +190,9 @@ class CompactPlanner(PlannerBackend):
             self._asked[plan.plan_id] = asked
             return plan
         if answer.status == "done" or (
-            step is not None and step.target.every and nothing_left(answer, step, request)
+            step is not None
+            and step.target.every
+            and nothing_left(answer, step.target, self._names(request))
         ):
             raise TaskDone(f'Nothing is left to do for "{request.instruction.strip()}".')
         plan = draw(answer, question, self._model.confidence(answer.raw))
@@ -221,7 +226,7 @@ class CompactPlanner(PlannerBackend):
         """Color by color, because the network knows "put every red block in the red bowl"."""
         sorted_already = False
         unsure: PlanningError | None = None
-        seen = colors_in_view(request)
+        seen = {thing.color for thing in self._names(request)}
         for color in (c for c in COLORS if c in seen and step.target.color in ("", c)):
             target, goal = (
                 replace(t, color=color) for t in (step.target, step.goal or Description())
@@ -260,6 +265,13 @@ class CompactPlanner(PlannerBackend):
         state = state_of(robot, frame.intrinsics, frame.camera_pose, holding)
         look = Look(self._seen[1], state, asked.before)
         return self._model.ask(asked.text, asked.corrections, look)
+
+    def _names(self, request: PlanRequest) -> list[Thing]:
+        """What is in view, by plain names of colour and shape."""
+        frame = request.frame
+        if self._named is None or self._named[0] is not frame:
+            self._named = frame, naming.see(frame, request.robot)
+        return self._named[1]
 
     def _remember(self, plan: Plan, asked: _Asked, answer: Answer) -> None:
         self._asked[plan.plan_id] = asked
