@@ -1,0 +1,13 @@
+# Sourced by the scripts that measure, in the root of the repository, once $out is set.
+
+hierarchy=.venv/bin/hierarchy
+mkdir -p "$out"
+
+# An evaluation into $out/NAME.json, which goes on where it was interrupted; not if it is there.
+evaluated() { # NAME ARGUMENTS...
+    name=$1
+    shift
+    [ -e "$out/$name.json" ] && return
+    echo "== $name"
+    "$hierarchy" evaluate --resume --json "$out/$name.json" "$@" 2>"$out/$name.log"
+}
