@@ -18,7 +18,7 @@ from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from hierarchy_nodes import environment, liveness, monitor, parameters, qos
+from hierarchy_nodes import dead_ports, environment, liveness, monitor, parameters, qos
 from hierarchy_nodes.conversions import time_to_msg
 from hierarchy_nodes.errors import HierarchyError
 
@@ -153,6 +153,7 @@ def run(make: Callable[[], HierarchyNode], args: list[str] | None = None) -> int
     except HierarchyError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return 2
+    dead_ports.hold_back()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = make()

@@ -20,7 +20,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 
-from hierarchy_nodes import qos
+from hierarchy_nodes import dead_ports, qos
 from hierarchy_nodes.errors import ErrorCode, HierarchyError
 
 
@@ -50,6 +50,7 @@ class StackClient:
     def __init__(self, namespace: str = "", tick: Callable[[], None] | None = None) -> None:
         # Signals end the caller, which then still needs the context to cancel its task.
         self._context = Context()
+        dead_ports.hold_back()
         rclpy.init(args=[], context=self._context, signal_handler_options=SignalHandlerOptions.NO)
         self.node = rclpy.create_node("operator", namespace=namespace, context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
