@@ -196,14 +196,17 @@ class Block(nn.Module):
         self, x: Tensor, keys: Tensor | None = None, values: Tensor | None = None
     ) -> Tensor:
         batch, count, width = x.shape
+        # Rows of all batches under one another: a product of matrices needs no reshaping then.
+        x = x.flatten(0, 1)
         split = (batch, count, 3, self.heads, width // self.heads)
-        q, k, v = self.qkv(self.norm(x)).view(split).permute(2, 0, 3, 1, 4)
+        q, k, v = self.qkv(self.norm(x)).view(split).permute(2, 0, 3, 1, 4).unbind(0)
         x = x + self.mix(_joined(functional.scaled_dot_product_attention(q, k, v)))
         if keys is not None and values is not None:
             q = self.query(self.cross_norm(x)).view(batch, count, self.heads, -1).transpose(1, 2)
             seen = functional.scaled_dot_product_attention(q, keys, values)
             x = x + self.cross_mix(_joined(seen))
-        return x + self.narrow(functional.gelu(self.widen(self.ff_norm(x)), approximate="tanh"))
+        x = x + self.narrow(functional.gelu(self.widen(self.ff_norm(x)), approximate="tanh"))
+        return x.unflatten(0, (batch, count))
 
 
 class TextEncoder(nn.Module):
@@ -232,7 +235,8 @@ def _embed(size: int, width: int) -> nn.Module:
 
 
 def _joined(heads: Tensor) -> Tensor:
-    return heads.transpose(1, 2).flatten(2)
+    """``(B, heads, N, D)`` to ``(B N, heads D)``."""
+    return heads.transpose(1, 2).flatten(2).flatten(0, 1)
 
 
 def _waves(count: int, width: int) -> Tensor:
