@@ -96,7 +96,7 @@ class Policy:
             self._encoder = Compiled(self._look, network, lambda _b, _t, used: len(used))
             self._decoder = Compiled(self._predict, network, lambda noisy, *_: len(noisy))
             self._outward, self._inward = Compiled(self._to_base), Compiled(self._to_tool)
-            self._warm = Compiled(self._warmly, network, lambda *arguments: len(arguments[-1][0]))
+            self._warm = Compiled(self._warmly, network, _shapes)
 
     @classmethod
     def load(
@@ -116,7 +116,11 @@ class Policy:
             told = np.array([corrected], dtype=np.float32)
             view = self.see(replace(nothing(points), motion_there=told), guidance=2.0)
             chunk = self.act(view, steps=1).chunk
-            self.act(view, steps=steps, guess=chunk, start=start)
+            for prefix in (None, chunk):
+                held = None if prefix is None else np.zeros(HORIZON)
+                self.act(
+                    view, steps=steps, guess=chunk, start=start, prefix=prefix, weights=held
+                )
 
     @torch.inference_mode()
     def see(self, features: Features, guidance: float = 1.0) -> View:
@@ -174,15 +178,18 @@ class Policy:
         """
         generator = torch.Generator().manual_seed(seed)
         noise = temperature * torch.randn(1, HORIZON, actions.SIZE, generator=generator)
-        held = torch.zeros(HORIZON)
-        if prefix is not None and weights is not None:
-            held = torch.from_numpy(weights).float()
         memory, tool, guidance = view.memory, view.tool, torch.tensor(view.guidance)
+        held = None if prefix is None or weights is None else torch.from_numpy(weights).float()
         whole = steps <= _WHOLE and not tolerance and not randomness
+        # Others hold the last chunk, which is the guess, or nothing.
+        whole = whole and (held is None or prefix is guess)
         if self._warm is not None and guess is not None and start is not None and whole:
-            first, known = _batch(guess), _batch(guess if prefix is None else prefix)
-            arguments = (first, known, held, noise, tool, guidance, memory.keys, memory.values)
-            return Answer(_array(self._warm(*arguments, start=start, steps=steps)), steps)
+            arguments = (_batch(guess), noise, tool, guidance, memory.keys, memory.values)
+            last = () if held is None else (held,)
+            return Answer(_array(self._warm(*arguments, *last, start=start, steps=steps)), steps)
+        fixed = None
+        if held is not None and prefix is not None:
+            fixed = Prefix(self._inward(_batch(prefix), tool), held)
         found = sample(
             None if guess is None else self._inward(_batch(guess), tool),
             self.schedule.levels if start is None else start,
@@ -191,7 +198,7 @@ class Policy:
             noise=noise,
             steps=steps,
             bound=self.normalisation.bound,
-            prefix=None if prefix is None else Prefix(self._inward(_batch(prefix), tool), held),
+            prefix=fixed,
             tolerance=tolerance,
             randomness=randomness,
             generator=generator,
@@ -201,26 +208,30 @@ class Policy:
     def _warmly(
         self,
         guess: Tensor,
-        prefix: Tensor,
-        held: Tensor,
         noise: Tensor,
         tool: Tensor,
         guidance: Tensor,
         keys: tuple[Tensor, ...],
         values: tuple[Tensor, ...],
+        *held: Tensor,
         start: int,
         steps: int,
     ) -> Tensor:
-        """A warm start from chunk to chunk, ``(1, HORIZON, 8)`` in the base frame."""
+        """A warm start from chunk to chunk, ``(1, HORIZON, 8)`` in the base frame.
+
+        Args:
+            held: None, or the weights with which the guess is the prefix, too.
+        """
+        first = self._to_tool(guess, tool)
         found = sample(
-            self._to_tool(guess, tool),
+            first,
             start,
             lambda noisy, level: _guided(self._predict, noisy, level, keys, values, guidance),
             self.schedule,
             noise=noise,
             steps=steps,
             bound=self.normalisation.bound,
-            prefix=Prefix(self._to_tool(prefix, tool), held),
+            prefix=Prefix(first, *held) if held else None,
         )
         return self._to_base(found.chunk, tool)
 
@@ -300,6 +311,11 @@ def _guided(
     count = len(keys[0])
     clean = predict(noisy.expand(count, -1, -1), torch.full((count,), level), keys, values)
     return clean if count == 1 else clean[1:] + guidance * (clean[:1] - clean[1:])
+
+
+def _shapes(guess: Tensor, *others: Any) -> tuple[int, int]:
+    """What tells calls of `Policy._warmly` apart."""
+    return len(others[3][0]), len(others)
 
 
 def _batch(chunk: Array) -> Tensor:
