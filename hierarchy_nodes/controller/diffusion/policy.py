@@ -84,8 +84,9 @@ class Policy:
         self.schedule = CosineSchedule(config.network.levels)
         self.normalisation = config.normalisation
         self._numbers = inputs.numbered(config.vocabulary)
-        used = [float(name in channels and name in config.channels) for name in CHANNELS]
-        self._channels = torch.tensor([used])
+        # Those that it may look at, and those of them that show what is to be done.
+        self._used = [name in channels and name in config.channels for name in CHANNELS]
+        self._telling = [CHANNELS.index(c) for c in ("path", "masks") if c in config.channels]
         self._texts: dict[str, Tensor] = {}
         self._encoder: Callable[..., Any] = self._look
         self._decoder: Callable[..., Any] = self._predict
@@ -118,9 +119,7 @@ class Policy:
             chunk = self.act(view, steps=1).chunk
             for prefix in (None, chunk):
                 held = None if prefix is None else np.zeros(HORIZON)
-                self.act(
-                    view, steps=steps, guess=chunk, start=start, prefix=prefix, weights=held
-                )
+                self.act(view, steps=steps, guess=chunk, start=start, prefix=prefix, weights=held)
 
     @torch.inference_mode()
     def see(self, features: Features, guidance: float = 1.0) -> View:
@@ -133,16 +132,18 @@ class Policy:
                 anything. 1 costs nothing.
         """
         batch = inputs.batch_of(features)
-        channels, text = self._available(features), self._read(features.text)
-        told = float(features.motion_there[0]) * float(channels[0, MOTION])
-        guidance = min(max(guidance, 0.0), MAX_GUIDANCE) if told > 0 else 1.0
+        there, text = self._available(features), self._read(features.text)
+        channels = torch.tensor([there], dtype=torch.float32)
+        told = there[MOTION] and features.motion_there[0] > 0
+        guidance = min(max(guidance, 0.0), MAX_GUIDANCE) if told else 1.0
         if guidance != 1.0:
             batch = {name: value.expand(2, *value.shape[1:]) for name, value in batch.items()}
             batch["motion_there"] = torch.tensor([[1.0], [0.0]])
             channels, text = channels.expand(2, -1), text.expand(2, -1, -1)
         keys, values, done = self._encoder(batch, text, channels)
         memory = Memory(keys, values, done)
-        ended = float(torch.sigmoid(done[0])) if self._sees_task(channels) else 0.0
+        sees_task = not self._telling or any(there[index] for index in self._telling)
+        ended = float(torch.sigmoid(done[0])) if sees_task else 0.0
         return View(memory, batch["tool"][:1], guidance, ended)
 
     @torch.inference_mode()
@@ -237,17 +238,13 @@ class Policy:
 
     def looks_at(self, channel: str) -> bool:
         """Whether one of `features.CHANNELS` counts."""
-        return bool(self._channels[0, CHANNELS.index(channel)])
+        return self._used[CHANNELS.index(channel)]
 
-    def _available(self, features: Features) -> Tensor:
-        """``(1, 4)`` the channels that are looked at and that have something to say."""
+    def _available(self, features: Features) -> list[bool]:
+        """Which of `features.CHANNELS` are looked at and have something to say."""
         path, masks = features.path_there.any(), features.things_there.any()
-        there = torch.tensor([[bool(path), bool(masks), True, bool(features.text)]])
-        return self._channels * there
-
-    def _sees_task(self, available: Tensor) -> bool:
-        shown = [CHANNELS.index(c) for c in ("path", "masks") if c in self.config.channels]
-        return not shown or bool(available[0, shown].any())
+        there = (bool(path), bool(masks), True, bool(features.text))
+        return [used and says for used, says in zip(self._used, there, strict=True)]
 
     def check_steps(self, name: str, steps: int, start: int | None = None) -> None:
         """Raise a ConfigError that names the option `name` if so many steps are impossible."""
