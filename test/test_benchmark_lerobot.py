@@ -91,9 +91,10 @@ def test_the_vector_is_what_our_network_gets_but_points_and_words(arrays):
     channels = torch.tensor([[1.0, 1.0, 1.0, 0.0]]).expand(8, -1)
     seen = inputs.prepare(batch, channels)
     state, rest = vector(batch)
-    assert torch.equal(state, seen.state)
+    # Processors round the ends of long rows otherwise than their middles.
+    torch.testing.assert_close(state, seen.state, atol=1e-6, rtol=0)
     expected = torch.cat([seen.path.flatten(1), seen.things.flatten(1), seen.motion, seen.task], 1)
-    assert torch.equal(rest, expected)
+    torch.testing.assert_close(rest, expected, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["points", "point_colors", "point_roles"])

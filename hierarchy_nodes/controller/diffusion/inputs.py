@@ -100,7 +100,7 @@ def prepare(batch: Batch, channels: Tensor) -> Inputs:
         channels: ``(B, 4)`` which of `CHANNELS` may be looked at.
     """
     keep = channels.float()
-    path, masks, motion, _ = keep[..., None].unbind(1)
+    path, masks, motion = (keep[:, k : k + 1] for k in (PATH, MASKS, MOTION))
     tool = batch["tool"]
     place = tool[:, None, :3]
     there = batch["path_there"] * path
@@ -133,7 +133,7 @@ def prepare(batch: Batch, channels: Tensor) -> Inputs:
     image = _project(torch.cat([points, place], dim=1), turns[:, 1], batch["camera"])
     beside = _along(image, batch["path_pixels"], there)
 
-    roles = functional.one_hot(batch["point_roles"].long(), len(ROLES) + 1)
+    roles = _one_hot(batch["point_roles"], len(ROLES) + 1)
     point = [
         of_points,
         (points - middle) / 0.3,
@@ -155,7 +155,7 @@ def prepare(batch: Batch, channels: Tensor) -> Inputs:
     ]
     passed = batch["path_passed"] * there
     before = functional.pad(passed[:, :-1], (1, 0), value=1.0)
-    grip = functional.one_hot(batch["path_gripper"].long(), len(Gripper))
+    grip = _one_hot(batch["path_gripper"], len(Gripper))
     marks = torch.stack([before * (1 - passed), passed, torch.ones_like(passed)], dim=-1)
     route = torch.cat([of_low, of_high, of_cuts.unflatten(1, (k, 2)).flatten(2), grip, marks], -1)
     known = (batch["things_there"] * masks)[..., None]
@@ -165,10 +165,10 @@ def prepare(batch: Batch, channels: Tensor) -> Inputs:
     told = [
         of_way[:, 0],
         batch["motion"] * tool.new_tensor([1.0, 1.0, 1.0, 5.0, 1.0, 0.3]),
-        functional.one_hot(batch["motion_gripper"][:, 0].long(), len(Gripper)),
+        _one_hot(batch["motion_gripper"][:, 0], len(Gripper)),
         torch.ones_like(active),
     ]
-    kind = functional.one_hot(batch["interaction"][:, 0].long(), len(INTERACTIONS))
+    kind = _one_hot(batch["interaction"][:, 0], len(INTERACTIONS))
     return Inputs(
         points=torch.cat(point, dim=-1),
         state=torch.cat(state, dim=-1),
@@ -177,6 +177,11 @@ def prepare(batch: Batch, channels: Tensor) -> Inputs:
         motion=torch.cat([torch.cat(told, dim=-1) * active, motion], dim=-1),
         task=torch.cat([kind * path, path], dim=-1),
     )
+
+
+def _one_hot(numbers: Tensor, count: int) -> Tensor:
+    """``(...)`` to ``(..., count)``; compiled, rows of a table take the least time."""
+    return torch.eye(count, device=numbers.device)[numbers.long()]
 
 
 def _ways(vector: Tensor) -> Tensor:

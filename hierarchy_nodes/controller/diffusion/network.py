@@ -156,7 +156,9 @@ class DiffusionNetwork(nn.Module):
         # (2 * layers, B, heads, M, width / heads)
         kv = self.memory_kv(x).unflatten(-1, (2 * c.layers, c.heads, c.width // c.heads))
         kv = kv.permute(2, 0, 3, 1, 4)
-        return Memory(kv[0::2].unbind(0), kv[1::2].unbind(0), self.done(x[:, 0])[:, 0])
+        keys = tuple(kv[2 * layer] for layer in range(c.layers))
+        values = tuple(kv[2 * layer + 1] for layer in range(c.layers))
+        return Memory(keys, values, self.done(x[:, 0])[:, 0])
 
     def denoise(self, noisy: Tensor, level: Tensor, memory: Memory) -> Tensor:
         """The clean chunk.
