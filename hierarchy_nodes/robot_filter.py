@@ -71,7 +71,13 @@ class RobotFilter:
         # As plain floats, next to which float32 arrays stay so.
         self._sizes = model.geom_size[self._geoms].tolist()
         self._reach = np.linalg.norm(self._boxes[:, 3:], axis=1) + self._margins
-        self._addresses = {name: int(model.joint(name).qposadr[0]) for name in joints}
+        address = {name: int(model.joint(name).qposadr[0]) for name in joints}
+        self._arm = [address[name] for name in self.joint_names]
+        self._fingers = [address[name] for name in self._gripper]
+        self._following = [address[name] for name, *_ in self._mimics]
+        self._leading = [address[leader] for _, leader, *_ in self._mimics]
+        self._factors = np.array([factor for *_, factor, _ in self._mimics])
+        self._offsets = np.array([offset for *_, offset in self._mimics])
 
     def mask(self, points: ArrayLike, robot: RobotState) -> NDArray[np.bool_]:
         """Which of `points` ``(N, 3)`` (base frame, metres) are on the robot, ``(N,)`` bool."""
@@ -96,13 +102,10 @@ class RobotFilter:
         return found
 
     def _pose(self, robot: RobotState) -> None:
-        angles, address = self._data.qpos, self._addresses
-        for name, angle in zip(self.joint_names, robot.joint_positions, strict=True):
-            angles[address[name]] = angle
-        for name in self._gripper:
-            angles[address[name]] = robot.gripper
-        for name, leader, multiplier, offset in self._mimics:
-            angles[address[name]] = angles[address[leader]] * multiplier + offset
+        angles = self._data.qpos
+        angles[self._arm] = robot.joint_positions
+        angles[self._fingers] = robot.gripper
+        angles[self._following] = angles[self._leading] * self._factors + self._offsets
         mujoco.mj_kinematics(self._model, self._data)
 
     def _inside(self, which: int, local: NDArray) -> NDArray[np.bool_]:

@@ -15,7 +15,6 @@ from hierarchy_nodes.controller.base import Step
 from hierarchy_nodes.controller.diffusion import inputs
 from hierarchy_nodes.controller.diffusion.backend import DiffusionController, DiffusionOptions
 from hierarchy_nodes.controller.diffusion.features import PERIOD, TIMES, Features, nothing
-from hierarchy_nodes.controller.diffusion.network import Memory
 from hierarchy_nodes.controller.diffusion.policy import View
 from hierarchy_nodes.controller.diffusion.warm import Last
 from hierarchy_nodes.controller.path_follower import REACH
@@ -23,7 +22,7 @@ from hierarchy_nodes.types import ActionChunk, Array, Observation, Plan
 
 # Neither policy ends a task: both go on until the arm rests or the time is over.
 COMMON = {"done_threshold": 1.0, "latency": 0.01, "retry": "policy", "nowhere_timeout": 600.0}
-_UNDONE = View(Memory((), (), torch.zeros(1)), torch.zeros(1, 7), 1.0, 0.0)
+_UNDONE = View((), (), np.zeros((1, 7), dtype=np.float32), 1.0, 0.0)
 
 
 class Sampler(Protocol):

@@ -92,8 +92,7 @@ class Demonstrator(ControllerBackend):
                     ],
                     axis=1,
                 )
-                rng = np.random.default_rng(seed)
-                plain = sample_points(o.frame, o.robot, None, ROLES, POINTS, rng)
+                plain = sample_points(o.frame, o.robot, None, ROLES, POINTS, seed)
                 arrays = features.arrays()
                 arrays |= {"plain_points": plain[0], "plain_colors": plain[1]}
                 self._keep(o, arrays, features.text, rows)

@@ -1,7 +1,8 @@
 """The same numbers in less time: for one observation, overhead costs more than arithmetic.
 
 Functions of tensors are exported to ONNX when they are first called, and run by ONNX Runtime
-(https://onnxruntime.ai), which fuses their operations and starts each of them sooner.
+(https://onnxruntime.ai), which fuses their operations and starts each of them sooner. What calls
+them hands over arrays: to make a tensor of each would take as long as many an operation.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx  # noqa: F401 - torch's exporter needs it
 import onnxruntime
 import torch
@@ -22,8 +24,23 @@ from torch import Tensor, nn
 _OPSET = 17
 
 
+class Eager:
+    """A function of tensors, called with arrays: as `Compiled`, without compiling anything."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    @torch.inference_mode()
+    def __call__(self, *arguments: Any, **constants: Hashable) -> Any:
+        """What the function returns, as arrays."""
+        result = self._function(
+            *_like(arguments, map(torch.from_numpy, _leaves(arguments))), **constants
+        )
+        return _like(result, (tensor.numpy() for tensor in _leaves(result)))
+
+
 class Compiled:
-    """A function of tensors, and of tuples and dictionaries of them.
+    """A function of tensors, and of tuples and dictionaries of them, called with arrays.
 
     It runs on as many threads as torch has. What it is called with by name becomes constant: every
     set of such values has a session of its own.
@@ -45,7 +62,7 @@ class Compiled:
         self._sessions: dict[object, _Session] = {}
 
     def __call__(self, *arguments: Any, **constants: Hashable) -> Any:
-        """What the function returns, as tensors of their own."""
+        """What the function returns, as arrays of their own."""
         key = (self._key(*arguments), *constants.items())
         session = self._sessions.get(key)
         if session is None:
@@ -60,7 +77,7 @@ class _Session:
     def __init__(
         self, function: Callable[..., Any], module: nn.Module | None, arguments: tuple[Any, ...]
     ) -> None:
-        inputs = tuple(tensor.clone() for tensor in _leaves(arguments))
+        inputs = tuple(torch.tensor(array) for array in _leaves(arguments))
         flat = _Flat(function, module, arguments).eval()
         names = [f"in{index}" for index in range(len(inputs))]
         options = onnxruntime.SessionOptions()
@@ -75,7 +92,7 @@ class _Session:
             # That shapes become constants, and that a newer exporter exists, which takes 20 times
             # as long and needs one more package.
             warnings.simplefilter("ignore")
-            self._shape = function(*arguments)
+            self._shape = function(*_like(arguments, iter(inputs)))
             file = Path(folder, "function.onnx")
             torch.onnx.export(
                 flat, inputs, file, dynamo=False, input_names=names, opset_version=_OPSET
@@ -89,9 +106,7 @@ class _Session:
 
     def run(self, arguments: tuple[Any, ...]) -> Any:
         inputs = list(_leaves(arguments))
-        outputs = self._session.run(
-            None, {name: inputs[index].numpy() for index, name in self._names}
-        )
+        outputs = self._session.run(None, {name: inputs[index] for index, name in self._names})
         return _like(self._shape, iter(outputs))
 
 
@@ -108,9 +123,9 @@ class _Flat(nn.Module):
         return tuple(_leaves(self._function(*_like(self._shape, iter(tensors)))))
 
 
-def _leaves(nested: Any) -> Iterator[Tensor]:
-    """All tensors in tuples and dictionaries, in order."""
-    if isinstance(nested, Tensor):
+def _leaves(nested: Any) -> Iterator[Any]:
+    """All arrays or tensors in tuples and dictionaries, in order."""
+    if isinstance(nested, (np.ndarray, Tensor)):
         yield nested
     else:
         for part in nested.values() if isinstance(nested, dict) else nested:
@@ -118,9 +133,9 @@ def _leaves(nested: Any) -> Iterator[Tensor]:
 
 
 def _like(shape: Any, leaves: Iterator[Any]) -> Any:
-    """`leaves` nested as `shape` is, arrays as tensors."""
-    if isinstance(shape, Tensor):
-        return torch.as_tensor(next(leaves))
+    """`leaves` nested as `shape` is."""
+    if isinstance(shape, (np.ndarray, Tensor)):
+        return next(leaves)
     if isinstance(shape, dict):
         return {name: _like(part, leaves) for name, part in shape.items()}
     return tuple(_like(part, leaves) for part in shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from hierarchy_nodes.controller.diffusion.remaining import CorrectionAccount, Re
 from hierarchy_nodes.geometry import IDENTITY, project, segment_distance
 from hierarchy_nodes.types import (
     Array,
+    CameraIntrinsics,
     Gripper,
     Interaction,
     Observation,
@@ -178,8 +180,7 @@ def extract(
         np.zeros(points, dtype=np.uint8),
     )
     if o.frame is not None:
-        rng = np.random.default_rng(seed)
-        cloud = sample_points(o.frame, o.robot, segments, ROLES, points, rng)
+        cloud = sample_points(o.frame, o.robot, segments, ROLES, points, seed)
     return Features(
         points=cloud[0],
         point_colors=cloud[1],
@@ -225,22 +226,35 @@ def _things(segments: Segments | None) -> dict[str, NDArray]:
 
 def _path(o: Observation, done: Done) -> dict[str, NDArray]:
     """The path on the camera that it was drawn on, and that camera."""
-    found: dict[str, NDArray] = {
-        "path": np.zeros((PATH_POINTS, 2 * 3), dtype=np.float32),
-        "path_pixels": np.zeros((PATH_POINTS, 2), dtype=np.float32),
-        "path_gripper": np.zeros(PATH_POINTS, dtype=np.uint8),
-        "path_there": np.zeros(PATH_POINTS, dtype=np.float32),
-        "path_passed": np.zeros(PATH_POINTS, dtype=np.float32),
-        "camera": np.zeros(11, dtype=np.float32),
-    }
+    passed = np.zeros(PATH_POINTS, dtype=np.float32)
     if o.frame is None:
-        return found
-    camera = o.frame.intrinsics
-    pose = o.plan.camera_pose if o.plan.path else o.frame.camera_pose
+        return {**_NO_PATH, "path_passed": passed}
+    lens, path = o.frame.intrinsics, o.plan.path
+    pose = o.plan.camera_pose if path else o.frame.camera_pose
+    passed[: min(done.passed, PATH_POINTS, len(path))] = 1.0
+    place = (*pose.position.tolist(), *pose.quaternion.tolist())
+    return {**_drawn(path, lens, place), "path_passed": passed}
+
+
+_NO_PATH: dict[str, NDArray] = {
+    "path": np.zeros((PATH_POINTS, 2 * 3), dtype=np.float32),
+    "path_pixels": np.zeros((PATH_POINTS, 2), dtype=np.float32),
+    "path_gripper": np.zeros(PATH_POINTS, dtype=np.uint8),
+    "path_there": np.zeros(PATH_POINTS, dtype=np.float32),
+    "camera": np.zeros(11, dtype=np.float32),
+}
+
+
+@lru_cache(maxsize=8)
+def _drawn(
+    path: tuple[PathPoint, ...], camera: CameraIntrinsics, pose: tuple[float, ...]
+) -> dict[str, NDArray]:
+    """What of a path is the same until there is another one."""
+    found = {name: array.copy() for name, array in _NO_PATH.items()}
     scale = np.array([camera.width, camera.height, camera.width, camera.height])
     lens = np.array([camera.fx, camera.fy, camera.cx, camera.cy]) / scale
-    found["camera"] = np.concatenate([pose.position, pose.quaternion, lens]).astype(np.float32)
-    path = shorten(o.plan.path, PATH_POINTS)
+    found["camera"][:] = [*pose, *lens]
+    path = shorten(path, PATH_POINTS)
     if path:
         count = len(path)
         pixels = np.array([[p.x, p.y] for p in path])
@@ -248,7 +262,6 @@ def _path(o: Observation, done: Done) -> dict[str, NDArray]:
         found["path_pixels"][:count] = pixels
         found["path_gripper"][:count] = [p.gripper for p in path]
         found["path_there"][:count] = 1.0
-        found["path_passed"][: min(done.passed, count)] = 1.0
     return found
 
 

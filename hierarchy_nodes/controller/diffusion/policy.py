@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hierarchy_nodes.controller.diffusion import actions, inputs
-from hierarchy_nodes.controller.diffusion.fast import Compiled
+from hierarchy_nodes.controller.diffusion.fast import Compiled, Eager
 from hierarchy_nodes.controller.diffusion.features import (
     CHANNELS,
     HORIZON,
@@ -28,6 +30,9 @@ from hierarchy_nodes.controller.diffusion.weights import PolicyConfig, load_weig
 from hierarchy_nodes.errors import ConfigError, UnknownNameError
 from hierarchy_nodes.types import Array
 
+# One of each layer of the decoder.
+Floats = tuple[NDArray[np.float32], ...]
+
 MAX_GUIDANCE = 5.0
 # Warm starts of at most so many steps are compiled as a whole: what a step costs beside its
 # arithmetic counts for little in long ones, which would take long to compile.
@@ -39,15 +44,17 @@ class View:
     """What the network made of one observation.
 
     Attributes:
-        memory: For the denoising steps; two in a batch where there is guidance.
+        keys, values: Of ``network.Memory``, for the denoising steps; two in a batch where there is
+            guidance.
         tool: ``(1, 7)`` that the chunk is relative to.
         guidance: 1 for none; more makes a correction count for more.
         done: Probability that the task is finished; 0 where neither the path nor the masks that the
             network was trained with are there: a scene at rest looks the same before and after.
     """
 
-    memory: Memory
-    tool: Tensor
+    keys: Floats
+    values: Floats
+    tool: NDArray[np.float32]
     guidance: float
     done: float
 
@@ -87,12 +94,12 @@ class Policy:
         # Those that it may look at, and those of them that show what is to be done.
         self._used = [name in channels and name in config.channels for name in CHANNELS]
         self._telling = [CHANNELS.index(c) for c in ("path", "masks") if c in config.channels]
-        self._texts: dict[str, Tensor] = {}
-        self._encoder: Callable[..., Any] = self._look
-        self._decoder: Callable[..., Any] = self._predict
-        self._outward: Callable[..., Any] = self._to_base
-        self._inward: Callable[..., Any] = self._to_tool
-        self._warm: Callable[..., Any] | None = None
+        self._texts: dict[str, NDArray[np.float32]] = {}
+        self._encoder: Callable[..., Any] = Eager(self._look)
+        self._decoder: Callable[..., Any] = Eager(self._predict)
+        self._outward: Callable[..., Any] = Eager(self._to_base)
+        self._inward: Callable[..., Any] = Eager(self._to_tool)
+        self._warm: Callable[..., Any] = Eager(self._warmly)
         if compiled:
             self._encoder = Compiled(self._look, network, lambda _b, _t, used: len(used))
             self._decoder = Compiled(self._predict, network, lambda noisy, *_: len(noisy))
@@ -121,7 +128,6 @@ class Policy:
                 held = None if prefix is None else np.zeros(HORIZON)
                 self.act(view, steps=steps, guess=chunk, start=start, prefix=prefix, weights=held)
 
-    @torch.inference_mode()
     def see(self, features: Features, guidance: float = 1.0) -> View:
         """Look at one observation.
 
@@ -131,20 +137,19 @@ class Policy:
                 "Classifier-Free Diffusion Guidance"); the contrast is that nobody had said
                 anything. 1 costs nothing.
         """
-        batch = inputs.batch_of(features)
+        batch = {name: array[None] for name, array in features.arrays().items()}
         there, text = self._available(features), self._read(features.text)
-        channels = torch.tensor([there], dtype=torch.float32)
+        channels = np.array([there], dtype=np.float32)
         told = there[MOTION] and features.motion_there[0] > 0
         guidance = min(max(guidance, 0.0), MAX_GUIDANCE) if told else 1.0
         if guidance != 1.0:
-            batch = {name: value.expand(2, *value.shape[1:]) for name, value in batch.items()}
-            batch["motion_there"] = torch.tensor([[1.0], [0.0]])
-            channels, text = channels.expand(2, -1), text.expand(2, -1, -1)
+            batch = {name: np.repeat(array, 2, axis=0) for name, array in batch.items()}
+            batch["motion_there"][1] = 0.0
+            channels, text = (np.repeat(array, 2, axis=0) for array in (channels, text))
         keys, values, done = self._encoder(batch, text, channels)
-        memory = Memory(keys, values, done)
         sees_task = not self._telling or any(there[index] for index in self._telling)
-        ended = float(torch.sigmoid(done[0])) if sees_task else 0.0
-        return View(memory, batch["tool"][:1], guidance, ended)
+        ended = (1 + math.tanh(done[0] / 2)) / 2 if sees_task else 0.0
+        return View(keys, values, batch["tool"][:1], guidance, ended)
 
     @torch.inference_mode()
     def act(
@@ -179,20 +184,19 @@ class Policy:
         """
         generator = torch.Generator().manual_seed(seed)
         noise = temperature * torch.randn(1, HORIZON, actions.SIZE, generator=generator)
-        memory, tool, guidance = view.memory, view.tool, torch.tensor(view.guidance)
-        held = None if prefix is None or weights is None else torch.from_numpy(weights).float()
+        held = () if prefix is None or weights is None else (weights.astype(np.float32),)
         whole = steps <= _WHOLE and not tolerance and not randomness
         # Others hold the last chunk, which is the guess, or nothing.
-        whole = whole and (held is None or prefix is guess)
-        if self._warm is not None and guess is not None and start is not None and whole:
-            arguments = (_batch(guess), noise, tool, guidance, memory.keys, memory.values)
-            last = () if held is None else (held,)
-            return Answer(_array(self._warm(*arguments, *last, start=start, steps=steps)), steps)
+        whole = whole and (not held or prefix is guess)
+        if guess is not None and start is not None and whole:
+            guidance = np.array([view.guidance], dtype=np.float32)
+            arguments = (_batch(guess), noise.numpy(), view.tool, guidance, view.keys, view.values)
+            return Answer(_single(self._warm(*arguments, *held, start=start, steps=steps)), steps)
         fixed = None
-        if held is not None and prefix is not None:
-            fixed = Prefix(self._inward(_batch(prefix), tool), held)
+        if held and prefix is not None:
+            fixed = Prefix(self._seen_from(view, prefix), torch.from_numpy(held[0]))
         found = sample(
-            None if guess is None else self._inward(_batch(guess), tool),
+            None if guess is None else self._seen_from(view, guess),
             self.schedule.levels if start is None else start,
             lambda noisy, level: self.denoise(view, noisy, level),
             self.schedule,
@@ -204,7 +208,7 @@ class Policy:
             randomness=randomness,
             generator=generator,
         )
-        return Answer(_array(self._outward(found.chunk, tool)), found.steps)
+        return Answer(_single(self._outward(found.chunk.numpy(), view.tool)), found.steps)
 
     def _warmly(
         self,
@@ -263,15 +267,20 @@ class Policy:
 
     def denoise(self, view: View, noisy: Tensor, level: int) -> Tensor:
         """One prediction of the clean chunk ``(1, HORIZON, 10)``, with the view's guidance."""
-        memory, guidance = view.memory, torch.tensor(view.guidance)
-        return _guided(self._decoder, noisy, level, memory.keys, memory.values, guidance)
 
-    def _read(self, text: str) -> Tensor:
+        def predict(noisy: Tensor, level: Tensor, keys: Floats, values: Floats) -> Tensor:
+            return torch.from_numpy(self._decoder(noisy.numpy(), level.numpy(), keys, values))
+
+        guidance = torch.tensor(view.guidance)
+        return _guided(predict, noisy, level, view.keys, view.values, guidance)
+
+    def _read(self, text: str) -> NDArray[np.float32]:
         if text not in self._texts:
             if len(self._texts) > 100:
                 self._texts.clear()
             ids = inputs.word_ids(text, self._numbers, self.config.network.words)
-            self._texts[text] = self.network.read(torch.tensor([ids]))
+            with torch.inference_mode():
+                self._texts[text] = self.network.read(torch.tensor([ids])).numpy()
         return self._texts[text]
 
     def _look(
@@ -292,6 +301,9 @@ class Policy:
     def _to_base(self, normalised: Tensor, tool: Tensor) -> Tensor:
         return actions.absolute(self.normalisation.invert(normalised), tool)
 
+    def _seen_from(self, view: View, chunk: Array) -> Tensor:
+        return torch.from_numpy(self._inward(_batch(chunk), view.tool))
+
     def _to_tool(self, chunk: Tensor, tool: Tensor) -> Tensor:
         return self.normalisation.apply(actions.relative(chunk, tool))
 
@@ -300,8 +312,8 @@ def _guided(
     predict: Callable[..., Tensor],
     noisy: Tensor,
     level: int,
-    keys: tuple[Tensor, ...],
-    values: tuple[Tensor, ...],
+    keys: tuple[Any, ...],
+    values: tuple[Any, ...],
     guidance: Tensor,
 ) -> Tensor:
     """A prediction; where two are in the memory, away from the second one."""
@@ -310,15 +322,14 @@ def _guided(
     return clean if count == 1 else clean[1:] + guidance * (clean[:1] - clean[1:])
 
 
-def _shapes(guess: Tensor, *others: Any) -> tuple[int, int]:
+def _shapes(guess: Array, *others: Any) -> tuple[int, int]:
     """What tells calls of `Policy._warmly` apart."""
     return len(others[3][0]), len(others)
 
 
-def _batch(chunk: Array) -> Tensor:
-    return torch.from_numpy(chunk).float()[None]
+def _batch(chunk: Array) -> NDArray[np.float32]:
+    return chunk[None].astype(np.float32)
 
 
-def _array(chunks: Tensor) -> Array:
-    array: Array = chunks[0].double().numpy()
-    return array
+def _single(chunks: NDArray[np.float32]) -> Array:
+    return chunks[0].astype(float)
