@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scenes import RED, cube, picture, plate, robot_at
+from scenes import BLUE, GREEN, RED, cube, picture, plate, robot_at
 
 from hierarchy_nodes.controller.plan_checks import validate_plan
 from hierarchy_nodes.errors import ErrorCode, PlanningError, PlanRejected
-from hierarchy_nodes.geometry import project
+from hierarchy_nodes.geometry import on_plane, project
 from hierarchy_nodes.learning.planner import sayings
 from hierarchy_nodes.planner.base import PLANNERS, PlanRequest, TaskDone
 from hierarchy_nodes.planner.compact.answer import Answer, Drawn, Spot
@@ -228,6 +228,22 @@ def test_all_is_done_when_everything_of_that_name_is_there(world):
     assert planner.plan(PlanRequest(PUT, frame, robot)).prompts
 
 
+def test_of_all_things_those_that_are_at_the_goal_or_something_else_are_left_alone(world):
+    robot = world[2]
+    there, other = cube(0.5, -0.1, RED, z=0.012), plate(0.4, 0.25, GREEN)
+    frame, _ = picture([cube(0.5, 0.1, RED), there, other, plate(0.5, -0.1)])
+    edge = Spot(*seen_at(frame, (0.45, -0.15, 0.012)), 0.9)
+    for at in ((0.5, -0.1, 0.052), (0.4, 0.25, 0.012)):
+        wrong = replace(placing(frame), targets=(Spot(*seen_at(frame, at), 0.9),), goal=edge)
+        plan = CompactPlanner(CompactOptions(), Script(wrong)).plan(
+            PlanRequest(EVERY, frame, robot)
+        )
+        meant, taken = plan.prompts[0], next(p for p in plan.path if p.gripper == Gripper.CLOSE)
+        for point in (meant, taken):
+            right = seen_at(frame, (0.5, 0.1, 0.04))
+            assert (point.x, point.y) == pytest.approx(right, abs=0.03)
+
+
 def test_what_was_to_be_moved_and_still_lies_there_is_a_failure(world):
     frame, _, robot = world
     elsewhere = replace(placing(frame), targets=(Spot(0.2, 0.2, 0.9),))
@@ -246,6 +262,7 @@ def test_sorting_ends_when_every_color_is_done(world):
     with pytest.raises(PlanningError, match="goal of its color") as caught:
         planner.plan(PlanRequest(SORT, frame, robot))
     assert caught.value.code == ErrorCode.OBJECT_NOT_FOUND
+    frame, _ = picture([cube(0.5, 0.1, RED), cube(0.5, 0.2, RED), plate(0.5, -0.1)])
     planner = CompactPlanner(CompactOptions(), ByColor(frame, green="done", red="ambiguous"))
     with pytest.raises(PlanningError) as caught:
         planner.plan(PlanRequest("sort the red blocks by color", frame, robot))
@@ -260,12 +277,58 @@ def test_sorting_ends_when_every_color_is_done(world):
     ],
 )
 def test_what_cannot_be_done_becomes_a_question(world, status, code, told):
-    frame, _, robot = world
+    robot = world[2]
+    frame, _ = picture([cube(0.5, 0.1, RED), cube(0.4, -0.2, RED), plate(0.5, -0.1)])
     answer = placing(frame, status)
-    answer = replace(answer, targets=(answer.goal, *answer.targets))
+    other = Spot(*seen_at(frame, (0.4, -0.2, 0.04)), 0.4)
+    answer = replace(answer, targets=(*answer.targets, other))
     with pytest.raises(PlanningError, match=told) as caught:
         CompactPlanner(CompactOptions(), Script(answer)).plan(PlanRequest(PUT, frame, robot))
     assert caught.value.code == code
+
+
+def test_one_thing_of_a_name_that_is_not_at_its_goal_yet_is_meant(world):
+    robot = world[2]
+    there = cube(0.5, -0.1, RED, z=0.012)
+    for more in ((), (there,)):
+        frame, _ = picture([cube(0.5, 0.1, RED), plate(0.5, -0.1), *more])
+        answer = placing(frame, "ambiguous")
+        other = Spot(*seen_at(frame, (0.5, -0.1, 0.05)), 0.95)
+        answer = replace(answer, targets=(other, *answer.targets))
+        plan = CompactPlanner(CompactOptions(), Script(answer)).plan(PlanRequest(PUT, frame, robot))
+        assert (plan.prompts[0].x, plan.prompts[0].y) == seen_at(frame, (0.5, 0.1, 0.04))
+
+
+def released(plan, frame):
+    """Where a plan lets go, and where it is right before, ``(2, 2)`` metres."""
+    last = next(i for i, p in enumerate(plan.path) if i and p.gripper == Gripper.OPEN)
+    lens, heights = frame.intrinsics, (0.2, 0.04)
+    pair = zip(plan.path[last - 1 : last + 1], heights, strict=True)
+    return np.array([on_plane(p.x, p.y, lens, plan.camera_pose, z)[:2] for p, z in pair])
+
+
+def test_things_are_put_where_the_goal_is_free(world):
+    frame, _, robot = world
+    goal = np.array([0.5, -0.1])
+
+    def ends(frame, text=PUT):
+        # Its edge is seen even where something stands on it.
+        edge = Spot(*seen_at(frame, (0.45, -0.15, 0.012)), 0.9)
+        planner = CompactPlanner(CompactOptions(), Script(replace(placing(frame), goal=edge)))
+        return released(planner.plan(PlanRequest(text, frame, robot)), frame)
+
+    np.testing.assert_allclose(ends(frame), [goal, goal], atol=1e-4)
+    # Others are to follow, or something is there: beside the middle, from above.
+    full, _ = picture([cube(0.5, 0.1, RED), plate(*goal), cube(*goal, GREEN, z=0.012)])
+    for before, at in (ends(frame, EVERY), ends(full)):
+        np.testing.assert_allclose(before, at, atol=1e-3)
+        assert 0.02 < np.linalg.norm(at - goal) < 0.06
+    # It may be of the goal's own colour, and not be told from it.
+    for color in (GREEN, BLUE):
+        there = cube(0.5, -0.07, color, 0.03, 0.012)
+        off_middle, _ = picture([cube(0.5, 0.1, RED), plate(*goal), there])
+        _, at = ends(off_middle)
+        assert at[1] < goal[1] - 0.01
 
 
 @pytest.mark.parametrize(

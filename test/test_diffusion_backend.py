@@ -246,6 +246,20 @@ def eager(weights, **options) -> DiffusionController:
     return controller(weights, compiled=False, **options)
 
 
+@pytest.mark.parametrize(("deep", "ends"), [(0.004, "failed"), (0.012, "done")])
+def test_a_press_is_done_only_where_it_went_deep_enough(weights, deep, ends):
+    backend = eager(weights, done_threshold=0.0, done_count=2, press_depth=0.009)
+    down = (*TARGET[:2], TARGET[2] + 0.02 - deep)
+    for stamp, tool in ((0.0, (*TARGET[:2], 0.2)), (0.1, down)):
+        seen = observe(stamp, tool)
+        plan = replace(seen.plan, interaction=Interaction.PRESS)
+        step = backend.act(replace(seen, plan=plan))
+    assert step.state == ends
+    if ends == "failed":
+        assert step.code == ErrorCode.CONTROLLER_STUCK
+        assert "pressed by only 4 mm" in step.message
+
+
 def up_and_down(i: int) -> tuple[float, float, float]:
     """Where a tool is that comes and goes over one place."""
     return (0.45, 0.1, 0.12 + 0.08 * math.sin(0.4 * i))

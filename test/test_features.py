@@ -130,6 +130,21 @@ def test_things_come_from_the_segments_of_this_plan():
     assert gone.things[0, 8] == 0
 
 
+@pytest.mark.parametrize(
+    ("off", "depth", "meant"), [(0.04, True, 0.04), (0.04, False, 0.0), (0.008, True, 0.0)]
+)
+def test_a_plan_that_lets_go_beside_the_goals_middle_means_that_place(off, depth, meant):
+    observation = scene()
+    end = np.array([PLATE[0], PLATE[1] + off, PLATE[2] + 0.03])
+    image, away = project(end, observation.frame.intrinsics, observation.frame.camera_pose)
+    opened = PathPoint(*map(float, image[0]), float(away[0]) if depth else math.nan, Gripper.OPEN)
+    plan = replace(observation.plan, path=(*observation.plan.path[:-1], opened))
+    found = extract(replace(observation, plan=plan))
+    expected = [PLATE[0], PLATE[1] + meant, PLATE[2]]
+    np.testing.assert_allclose(found.things[1, :3], expected, atol=1e-5)
+    np.testing.assert_allclose(found.things[0, :3], BLOCK, atol=1e-6)
+
+
 def test_path_rays_meet_both_planes():
     observation = scene()
     found = extract(observation)
@@ -183,6 +198,18 @@ def test_the_extractor_remembers_what_was_passed_and_touched():
     again = extractor(new)
     assert int(again.path_passed.sum()) == 1
     assert again.closest[0] == FAR
+
+
+def test_the_extractor_remembers_how_deep_the_tool_went_into_the_target():
+    extractor, seen = Extractor(), []
+    x, y, _ = BLOCK
+    for place in ((x, y, 0.12), (x, y, 0.032), (x + 0.06, y, 0.01), (x, y, 0.12)):
+        extractor(scene(tool=place))
+        seen.append(extractor.done.pressed)
+    assert seen == pytest.approx([0.0, 0.008, 0.008, 0.008])
+    blind = Extractor()
+    blind(scene(segments=None))
+    assert math.isnan(blind.done.pressed)
 
 
 def test_a_gripper_event_is_passed_only_when_the_gripper_has_acted():

@@ -61,6 +61,16 @@ def see(frame: RgbdFrame, robot: RobotState | None = None) -> list[Thing]:
     return name_things(find_clusters(frame, robot), frame)
 
 
+def thing_at(x: float, y: float, things: Sequence[Thing]) -> Thing | None:
+    """The thing that is seen at the normalised image point (x, y)."""
+    for thing in things:
+        height, width = thing.cluster.mask.shape
+        row, column = min(int(y * height), height - 1), min(int(x * width), width - 1)
+        if thing.cluster.mask[row, column]:
+            return thing
+    return None
+
+
 def name_things(clusters: Sequence[Cluster], frame: RgbdFrame | None = None) -> list[Thing]:
     """Names for `clusters`; parts of one thing (a bowl's walls, a drawer's cabinet) are joined.
 

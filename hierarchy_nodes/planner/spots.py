@@ -25,6 +25,8 @@ DIRECTIONS = {
 }
 AREA = ((0.30, 0.68), (-0.34, 0.34))
 HAND_HEIGHT = 0.40  # higher than this there is nothing to hit
+# Something lies in a container if it rises so far over its bottom, metres, in so many pixels.
+_RAISED, _NOISE = 0.015, 6
 
 
 def underside(thing: Thing, things: Sequence[Thing]) -> float:
@@ -86,7 +88,7 @@ def release_spot(
     if step.relation == "back" and origin is not None:
         return np.array([*origin[:2], 0.0])
     if goal is not None and step.relation in ("on", "in", "to") and not _beside(step, goal):
-        return _inside(target, goal, others, step.target.every)
+        return inside(target, goal, others, step.target.every)
     if goal is not None:
         return _free_near(target, goal.position, half_size(goal), step.relation, [*others, goal])
     if step.direction:
@@ -109,31 +111,44 @@ def half_size(thing: Thing) -> float:
     return float(length / 2 if thing.shape in round_things else np.hypot(length, width) / 2)
 
 
-def _inside(target: Thing, goal: Thing, others: Sequence[Thing], more: bool) -> Array:
-    """The middle of the goal, or where it is still free; on top of the lowest things if full.
+def inside(target: Thing, goal: Thing, others: Sequence[Thing], more: bool) -> Array:
+    """``(3,)`` the middle of the goal, or where it is still free; if full, on the lowest things.
+
+    What lies there counts whether it was told from the goal or, being of its colour, was not.
 
     Args:
         more: Others are to follow: the first ones go to the rim, where they leave room.
     """
     base = surface(goal)
     middle = goal.position[:2]
-    room = max(0.0, float(goal.cluster.size[1]) / 2 - 0.015 - half_size(target))
+    need = half_size(target)
+    room = max(0.0, float(goal.cluster.size[1]) / 2 - 0.015 - need)
     angles = np.arange(12) * np.pi / 6
     ring = [middle + room * np.array([np.cos(a), np.sin(a)]) for a in angles] if room else []
-    inside = [t for t in others if np.linalg.norm(t.position[:2] - middle) < half_size(goal)]
+    there = [t for t in others if np.linalg.norm(t.position[:2] - middle) < half_size(goal)]
+    # Within the walls, if it has any.
+    points = goal.cluster.points[goal.cluster.points[:, 2] > base + _RAISED]
+    points = points[np.linalg.norm(points[:, :2] - middle, axis=1) < room + 0.8 * need]
 
     def gap(spot: Array, thing: Thing) -> float:
         away = float(np.linalg.norm(thing.position[:2] - spot))
-        return away - half_size(thing) - half_size(target)
+        return away - half_size(thing) - need
+
+    def under(spot: Array) -> Array:
+        """Heights of the goal's own points below the target."""
+        return points[np.linalg.norm(points[:, :2] - spot, axis=1) < need, 2]
 
     spots = [*ring, middle] if more else [middle, *ring]
     for spot in spots:
-        if all(gap(spot, t) > 0.012 for t in inside):
+        if all(gap(spot, t) > 0.012 for t in there) and len(under(spot)) < _NOISE:
             return np.array([*spot, base])
 
     def support(spot: Array) -> tuple[float, float]:
-        under = [t for t in inside if gap(spot, t) < 0.0]
-        return max([base, *(t.top for t in under)]), -min(gap(spot, t) for t in inside)
+        tops = [t.top for t in there if gap(spot, t) < 0.0]
+        known = under(spot)
+        if len(known) >= _NOISE:
+            tops.append(float(known.max()))
+        return max([base, *tops]), len(known) - 100 * min((gap(spot, t) for t in there), default=0)
 
     best = min(spots, key=support)
     return np.array([*best, support(best)[0]])

@@ -91,6 +91,9 @@ class DiffusionOptions:
     compiled: bool = param(True, "Run the network in ONNX Runtime: the same numbers, sooner")
     done_threshold: float = param(0.5, "Probability that counts as finished", low=0.0, high=1.0)
     done_count: int = param(4, "Chunks in a row that must say so", low=1, high=100)
+    press_depth: float = param(
+        0.009, "A press that went less deep has failed", unit="m", low=0.0, high=0.05
+    )
     stuck_timeout: float = param(
         4.0, "Time without moving before failing", unit="s", low=0.5, high=60.0
     )
@@ -299,6 +302,9 @@ class DiffusionController(ControllerBackend):
         sure = view.done > options.done_threshold and not corrected
         self._finished = self._finished + 1 if sure else 0
         if self._finished >= options.done_count:
+            pressed = self._extractor.done.pressed
+            if o.plan.interaction == Interaction.PRESS and pressed < options.press_depth:
+                return self._stuck(o, f"pressed by only {pressed * 1e3:.0f} mm")
             return Step(None, "done", "done", 1.0)
         where = self._whereabouts
         if corrected or o.speed <= 0:

@@ -12,7 +12,7 @@ from transforms3d import quaternions
 from hierarchy_nodes.controller.diffusion.history import Done, History
 from hierarchy_nodes.controller.diffusion.points import sample_points
 from hierarchy_nodes.controller.diffusion.remaining import CorrectionAccount, Remaining
-from hierarchy_nodes.geometry import IDENTITY, project, segment_distance
+from hierarchy_nodes.geometry import IDENTITY, project, ray, segment_distance
 from hierarchy_nodes.types import (
     Array,
     CameraIntrinsics,
@@ -40,6 +40,8 @@ PLANES = (0.0, 0.3)
 INTERACTIONS = tuple(Interaction)
 # A ray that hardly descends is cut this far from the camera, metres along the optical axis.
 _NEAR, _FAR = 0.05, 3.0
+# A plan that lets go this far from the goal's middle means that place, metres.
+_OFF = 0.015
 
 
 @dataclass(frozen=True)
@@ -127,12 +129,13 @@ class Extractor:
         self._history = History()
         self._plan_id: str | None = None
         self.remaining: Remaining | None = None
+        self.done = Done()
 
     def reset(self) -> None:
         """A new episode."""
         self.account.clear()
         self._history.clear()
-        self._plan_id, self.remaining = None, None
+        self._plan_id, self.remaining, self.done = None, None, Done()
 
     def __call__(self, observation: Observation, seed: int = 0) -> Features:
         """Take in `observation`, which is newer than the ones before."""
@@ -145,14 +148,14 @@ class Extractor:
         if o.frame is not None and o.plan.path:
             tool = o.robot.tool.position
             image = project(tool, o.frame.intrinsics, o.plan.camera_pose)[0][0]
-        done = self._history.update(
+        self.done = self._history.update(
             shorten(o.plan.path, PATH_POINTS),
             image,
             o.robot.tool.position,
             o.robot.gripper,
             _current(o),
         )
-        return extract(o, seed, self.remaining, done, self._points)
+        return extract(o, seed, self.remaining, self.done, self._points)
 
 
 def extract(
@@ -186,7 +189,7 @@ def extract(
         point_colors=cloud[1],
         point_roles=cloud[2],
         **_robot(o.robot),
-        **_things(segments),
+        **_things(segments, released_at(o)),
         **_path(o, done or Done()),
         closest=np.array([(done or Done()).closest], dtype=np.float32),
         **_motion(remaining),
@@ -210,7 +213,18 @@ def _robot(robot: RobotState) -> dict[str, NDArray]:
     }
 
 
-def _things(segments: Segments | None) -> dict[str, NDArray]:
+def released_at(o: Observation) -> Array | None:
+    """``(3,)`` where the plan lets go of what it holds, if it says so with a depth."""
+    if o.frame is None or o.plan.interaction != Interaction.PLACE:
+        return None
+    opened = [p for p in o.plan.path[1:] if p.gripper == Gripper.OPEN and np.isfinite(p.depth)]
+    if not opened:
+        return None
+    point, pose = opened[-1], o.plan.camera_pose
+    return pose.position + point.depth * ray(point.x, point.y, o.frame.intrinsics, pose)
+
+
+def _things(segments: Segments | None, end: Array | None) -> dict[str, NDArray]:
     things = np.zeros((len(ROLES), 9), dtype=np.float32)
     there = np.zeros(len(ROLES), dtype=np.float32)
     for role, number in ROLES.items():
@@ -219,7 +233,10 @@ def _things(segments: Segments | None) -> dict[str, NDArray]:
             continue
         turn = (np.cos(2 * segment.yaw), np.sin(2 * segment.yaw))
         health = 0.0 if segment.lost else segment.health
-        things[number - 1] = [*segment.centroid, *segment.size, *turn, health]
+        middle = segment.centroid
+        if role == Role.GOAL and end is not None and np.linalg.norm((end - middle)[:2]) > _OFF:
+            middle = np.array([*end[:2], middle[2]])
+        things[number - 1] = [*middle, *segment.size, *turn, health]
         there[number - 1] = 1.0
     return {"things": things, "things_there": there}
 

@@ -5,6 +5,7 @@ A button looks the same before and after it was pressed, and so does the arm abo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ PASSED_NEAR = 0.025
 FAR = 0.5
 # The fingers have closed below, have opened above these openings.
 _CLOSED, _OPENED = 0.9, 0.5
+# The tool is over the target if it is this near to its middle, metres, seen from above.
+_OVER = 0.04
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,13 @@ class Done:
     Attributes:
         passed: How many points of the path the tool has passed, in their order.
         closest: How near the tool has come to the top of the target, metres, at most `FAR`.
+        pressed: How far the tool has gone down over the target, below the top that it had at first,
+            metres; NaN where the target was never seen.
     """
 
     passed: int = 0
     closest: float = FAR
+    pressed: float = math.nan
 
 
 class History:
@@ -43,6 +49,7 @@ class History:
     def clear(self) -> None:
         """A new plan."""
         self._done = Done()
+        self._top: Array | None = None
 
     def update(
         self,
@@ -61,7 +68,7 @@ class History:
             gripper: Opening in [0, 1].
             segments: Of this plan.
         """
-        passed, closest = self._done.passed, self._done.closest
+        passed, closest, pressed = vars(self._done).values()
         if image is not None:
             points = [np.array([p.x, p.y]) for p in path]
             while passed < len(points) and self._over(path, points, passed, image, gripper):
@@ -70,7 +77,11 @@ class History:
         if target is not None and not target.lost:
             top = target.centroid + np.array([0.0, 0.0, target.size[2] / 2])
             closest = min(closest, float(np.linalg.norm(tool - top)))
-        self._done = Done(passed, closest)
+            if self._top is None:
+                self._top, pressed = top, 0.0
+        if self._top is not None and np.linalg.norm(tool[:2] - self._top[:2]) < _OVER:
+            pressed = max(pressed, float(self._top[2] - tool[2]))
+        self._done = Done(passed, closest, pressed)
         return self._done
 
     @staticmethod

@@ -28,12 +28,16 @@ class Spot:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A path point: normalised x, y, height over the table in metres, event."""
+    """A path point: normalised x, y, height over the table in metres, event.
+
+    `exact`: this very place, not the middle of what is there.
+    """
 
     x: float
     y: float
     height: float
     event: Gripper
+    exact: bool = False
 
 
 @dataclass(frozen=True)

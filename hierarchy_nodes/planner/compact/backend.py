@@ -25,7 +25,8 @@ from hierarchy_nodes.planner.compact.answer import Answer, read_answer
 from hierarchy_nodes.planner.compact.drawing import Question, draw, put_down
 from hierarchy_nodes.planner.compact.inputs import before_of, state_of
 from hierarchy_nodes.planner.compact.options import CompactOptions
-from hierarchy_nodes.planner.compact.second_opinion import nothing_left
+from hierarchy_nodes.planner.compact.room import led_to_room
+from hierarchy_nodes.planner.compact.second_opinion import the_one, what_is_left
 from hierarchy_nodes.planner.compact.text import Reader
 from hierarchy_nodes.planner.compact.things import Things, padded, see
 from hierarchy_nodes.planner.compact.versions import PACKAGE
@@ -189,12 +190,9 @@ class CompactPlanner(PlannerBackend):
             self._preparing.append(plan.plan_id)
             self._asked[plan.plan_id] = asked
             return plan
-        if answer.status == "done" or (
-            step is not None
-            and step.target.every
-            and nothing_left(answer, step.target, self._names(request))
-        ):
+        if answer.status == "done":
             raise TaskDone(f'Nothing is left to do for "{request.instruction.strip()}".')
+        answer = self._named_answer(answer, question)
         plan = draw(answer, question, self._model.confidence(answer.raw))
         self._remember(plan, asked, answer)
         self._follow(plan, answer, request.frame)
@@ -247,6 +245,25 @@ class CompactPlanner(PlannerBackend):
         raise PlanningError(
             ErrorCode.OBJECT_NOT_FOUND, f'I see nothing that has a goal of its color for "{words}".'
         )
+
+    def _named_answer(self, answer: Answer, question: Question) -> Answer:
+        """The network's answer in the light of what is in view by name.
+
+        Raises:
+            TaskDone: All that was to be moved is where it belongs.
+        """
+        request, step = question.request, question.step
+        if answer.status == "ambiguous" and step is not None:
+            answer = the_one(answer, step.target, self._names(request))
+        if answer.status != "plan" or answer.interaction != Interaction.PLACE:
+            return answer
+        things = self._names(request)
+        if step is not None and step.target.every and not request.holding:
+            left = what_is_left(answer, step.target, things)
+            if left is None:
+                raise TaskDone(f'Nothing is left to do for "{question.words}".')
+            answer = left
+        return led_to_room(answer, request.frame, things, self.repeats(request.instruction))
 
     # -- parts ----------------------------------------------------------------------------------
 

@@ -171,7 +171,7 @@ def _depth(point: Drawn, event: Gripper, answer: Answer, question: Question) -> 
     How high a thing is grasped, pressed and let go of is seen in the depth image: see
     ``controller/lifting.py``.
     """
-    contact = answer.interaction == Interaction.PLACE and event != Gripper.KEEP
+    contact = answer.interaction == Interaction.PLACE and event != Gripper.KEEP and not point.exact
     if not question.options.depth or contact or answer.interaction == Interaction.PRESS:
         return math.nan
     frame = question.request.frame
