@@ -244,6 +244,20 @@ def test_of_all_things_those_that_are_at_the_goal_or_something_else_are_left_alo
             assert (point.x, point.y) == pytest.approx(right, abs=0.03)
 
 
+def test_a_correction_counts_more_than_the_names_in_the_instruction(world):
+    robot = world[2]
+    frame, _ = picture([cube(0.5, 0.1, RED), plate(0.4, 0.25, GREEN), plate(0.5, -0.1)])
+    other = seen_at(frame, (0.4, 0.25, 0.012))
+    told = replace(placing(frame), targets=(Spot(*other, 0.9),))
+    said = Correction(
+        1.0, "c", "no, the green plate", CorrectionKind.RETARGET, phrase="the green plate",
+        role="target",
+    )  # fmt: skip
+    request = PlanRequest(EVERY, frame, robot, (said,))
+    prompt = CompactPlanner(CompactOptions(), Script(told)).plan(request).prompts[0]
+    assert (prompt.x, prompt.y) == other
+
+
 def test_what_was_to_be_moved_and_still_lies_there_is_a_failure(world):
     frame, _, robot = world
     elsewhere = replace(placing(frame), targets=(Spot(0.2, 0.2, 0.9),))

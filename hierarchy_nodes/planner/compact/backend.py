@@ -252,7 +252,9 @@ class CompactPlanner(PlannerBackend):
         Raises:
             TaskDone: All that was to be moved is where it belongs.
         """
-        request, step = question.request, question.step
+        request = question.request
+        # What was corrected since is not in the step's own words.
+        step = None if retargets(request) else question.step
         if answer.status == "ambiguous" and step is not None:
             answer = the_one(answer, step.target, self._names(request))
         if answer.status != "plan" or answer.interaction != Interaction.PLACE:
