@@ -154,7 +154,7 @@ def _draw(
     candidates: NDArray[np.intp], count: int, chance: NDArray[np.float64]
 ) -> NDArray[np.intp]:
     """`count` of them, spread evenly, each from anywhere in its part; few are repeated."""
-    places = (_COUNT[:count] + chance[:count]) * (len(candidates) / count)
+    places = (_COUNT[:count] + chance[:count]) * (len(candidates) / max(count, 1))
     return candidates[places.astype(np.intp)]
 
 
