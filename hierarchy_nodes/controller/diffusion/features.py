@@ -60,7 +60,7 @@ class Features:
         joints: ``(7,)`` float32 radians.
         gripper: ``(1,)`` float32 measured opening in [0, 1].
         things: ``(3, 9)`` float32, a row a role: centroid, size (metres), cosine and sine of twice
-            the yaw, health.
+            the yaw, health. A goal's is where the plan lets go, if it says so off the middle.
         things_there: ``(3,)`` float32, 1 where the plan has a thing of that role.
         path: ``(PATH_POINTS, 6)`` float32: where each point's ray from the camera meets the planes
             z = 0 and z = 0.3, so that it means the same to every camera.
@@ -189,7 +189,7 @@ def extract(
         point_colors=cloud[1],
         point_roles=cloud[2],
         **_robot(o.robot),
-        **_things(segments, released_at(o)),
+        **_things(segments, _released_at(o)),
         **_path(o, done or Done()),
         closest=np.array([(done or Done()).closest], dtype=np.float32),
         **_motion(remaining),
@@ -213,7 +213,7 @@ def _robot(robot: RobotState) -> dict[str, NDArray]:
     }
 
 
-def released_at(o: Observation) -> Array | None:
+def _released_at(o: Observation) -> Array | None:
     """``(3,)`` where the plan lets go of what it holds, if it says so with a depth."""
     if o.frame is None or o.plan.interaction != Interaction.PLACE:
         return None
