@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from transforms3d import quaternions
 from transforms3d.euler import euler2quat
 
-from hierarchy_nodes.types import Array, CameraIntrinsics, Pose, RgbdFrame
+from hierarchy_nodes.types import Array, CameraIntrinsics, PathPoint, Pose, RgbdFrame
 
 IDENTITY = Pose(np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0]))
 
@@ -85,6 +85,11 @@ def ray(x: float, y: float, camera: CameraIntrinsics, camera_pose: Pose) -> Arra
         [(x * camera.width - camera.cx) / camera.fx, (y * camera.height - camera.cy) / camera.fy, 1]
     )
     return quaternions.quat2mat(camera_pose.quaternion) @ local
+
+
+def deproject(point: PathPoint, camera: CameraIntrinsics, camera_pose: Pose) -> Array:
+    """The 3D point ``(3,)`` of a path point with a depth, base frame."""
+    return camera_pose.position + point.depth * ray(point.x, point.y, camera, camera_pose)
 
 
 def on_plane(x: float, y: float, camera: CameraIntrinsics, camera_pose: Pose, z: float) -> Array:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hierarchy_nodes.geometry import on_plane, point_cloud, ray, top_down, yaw_of
+from hierarchy_nodes.geometry import deproject, on_plane, point_cloud, top_down, yaw_of
 from hierarchy_nodes.types import (
     TOUCHES,
     Array,
@@ -110,11 +110,6 @@ def first_event(plan: Plan, robot: RobotState) -> Gripper:
     if first == Gripper.KEEP and _grasp_index(plan) is not None and robot.gripper < 0.9:
         return Gripper.OPEN
     return first
-
-
-def deproject(point: PathPoint, camera: CameraIntrinsics, camera_pose: Pose) -> Array:
-    """The 3D point ``(3,)`` of a path point with a depth, base frame."""
-    return camera_pose.position + point.depth * ray(point.x, point.y, camera, camera_pose)
 
 
 def choose_yaw(

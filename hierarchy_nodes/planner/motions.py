@@ -6,14 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hierarchy_nodes.geometry import beside_segment, ray
+from hierarchy_nodes.geometry import beside_segment, deproject
 from hierarchy_nodes.types import (
     Array,
     CameraIntrinsics,
     Gripper,
     LanguageMotion,
     Observation,
-    PathPoint,
     Plan,
 )
 
@@ -128,13 +127,9 @@ class MotionNamer:
 
 def path_points(plan: Plan, camera: CameraIntrinsics) -> list[Array | None]:
     """Base-frame points ``(3,)`` of the path; None for those without a depth."""
-    return [_lift(p, plan, camera) for p in plan.path]
-
-
-def _lift(point: PathPoint, plan: Plan, camera: CameraIntrinsics) -> Array | None:
-    if not np.isfinite(point.depth):
-        return None
-    return plan.camera_pose.position + point.depth * ray(point.x, point.y, camera, plan.camera_pose)
+    return [
+        deproject(p, camera, plan.camera_pose) if np.isfinite(p.depth) else None for p in plan.path
+    ]
 
 
 def direction_words(way: Array, share: float = 0.4) -> str:

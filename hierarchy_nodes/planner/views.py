@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from hierarchy_nodes.geometry import project, ray
+from hierarchy_nodes.geometry import deproject, project, ray
 from hierarchy_nodes.planner.learned import surface
 from hierarchy_nodes.types import (
     Array,
@@ -68,8 +68,7 @@ def carry(point: PathPoint, frame: RgbdFrame, other: RgbdFrame) -> PathPoint | N
     A point without a depth of its own is on what `frame` sees there.
     """
     if math.isfinite(point.depth):
-        way = ray(point.x, point.y, frame.intrinsics, frame.camera_pose)
-        at: Array | None = frame.camera_pose.position + point.depth * way
+        at: Array | None = deproject(point, frame.intrinsics, frame.camera_pose)
     else:
         at = surface(point.x, point.y, frame)
     seen = _seen(at, other) if at is not None else None

@@ -12,7 +12,7 @@ from transforms3d import quaternions
 from hierarchy_nodes.controller.diffusion.history import Done, History
 from hierarchy_nodes.controller.diffusion.points import sample_points
 from hierarchy_nodes.controller.diffusion.remaining import CorrectionAccount, Remaining
-from hierarchy_nodes.geometry import IDENTITY, project, ray, segment_distance
+from hierarchy_nodes.geometry import IDENTITY, deproject, project, segment_distance
 from hierarchy_nodes.types import (
     Array,
     CameraIntrinsics,
@@ -21,6 +21,7 @@ from hierarchy_nodes.types import (
     Observation,
     PathPoint,
     Plan,
+    Pose,
     RobotState,
     Role,
     Segments,
@@ -189,7 +190,7 @@ def extract(
         point_colors=cloud[1],
         point_roles=cloud[2],
         **_robot(o.robot),
-        **_things(segments, _released_at(o)),
+        **_things(segments, _release(o)),
         **_path(o, done or Done()),
         closest=np.array([(done or Done()).closest], dtype=np.float32),
         **_motion(remaining),
@@ -213,15 +214,25 @@ def _robot(robot: RobotState) -> dict[str, NDArray]:
     }
 
 
-def _released_at(o: Observation) -> Array | None:
+def _release(o: Observation) -> Array | None:
     """``(3,)`` where the plan lets go of what it holds, if it says so with a depth."""
     if o.frame is None or o.plan.interaction != Interaction.PLACE:
         return None
-    opened = [p for p in o.plan.path[1:] if p.gripper == Gripper.OPEN and np.isfinite(p.depth)]
-    if not opened:
-        return None
-    point, pose = opened[-1], o.plan.camera_pose
-    return pose.position + point.depth * ray(point.x, point.y, o.frame.intrinsics, pose)
+    return _opened(o.plan.path, o.frame.intrinsics, _flat(o.plan.camera_pose))
+
+
+@lru_cache(maxsize=8)
+def _opened(
+    path: tuple[PathPoint, ...], camera: CameraIntrinsics, pose: tuple[float, ...]
+) -> Array | None:
+    """As :func:`_release`; the same until there is another path."""
+    opened = [p for p in path[1:] if p.gripper == Gripper.OPEN and np.isfinite(p.depth)]
+    place = Pose(np.array(pose[:3]), np.array(pose[3:]))
+    return deproject(opened[-1], camera, place) if opened else None
+
+
+def _flat(pose: Pose) -> tuple[float, ...]:
+    return (*pose.position.tolist(), *pose.quaternion.tolist())
 
 
 def _things(segments: Segments | None, end: Array | None) -> dict[str, NDArray]:
@@ -249,8 +260,7 @@ def _path(o: Observation, done: Done) -> dict[str, NDArray]:
     lens, path = o.frame.intrinsics, o.plan.path
     pose = o.plan.camera_pose if path else o.frame.camera_pose
     passed[: min(done.passed, PATH_POINTS, len(path))] = 1.0
-    place = (*pose.position.tolist(), *pose.quaternion.tolist())
-    return {**_drawn(path, lens, place), "path_passed": passed}
+    return {**_drawn(path, lens, _flat(pose)), "path_passed": passed}
 
 
 _NO_PATH: dict[str, NDArray] = {

@@ -68,7 +68,8 @@ class History:
             gripper: Opening in [0, 1].
             segments: Of this plan.
         """
-        passed, closest, pressed = vars(self._done).values()
+        done = self._done
+        passed, closest, pressed = done.passed, done.closest, done.pressed
         if image is not None:
             points = [np.array([p.x, p.y]) for p in path]
             while passed < len(points) and self._over(path, points, passed, image, gripper):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hierarchy_nodes.controller.diffusion.features import shorten
-from hierarchy_nodes.geometry import on_plane, project, ray
+from hierarchy_nodes.geometry import deproject, on_plane, project
 from hierarchy_nodes.learning.lessons.tape import Said, Tape
 from hierarchy_nodes.planner.compact.inputs import PATH_POINTS
 from hierarchy_nodes.planner.drawing import work_end
@@ -66,8 +66,7 @@ def in_space(run: Run, tape: Tape) -> Array:
         away = np.linalg.norm(pixels[first:] - (point.x, point.y), axis=1)
         passed = first + int(np.argmin(away)) if len(away) and away.min() < _REACHED else None
         if math.isfinite(point.depth):
-            view = ray(point.x, point.y, run.camera, plan.camera_pose)
-            known.append(plan.camera_pose.position + point.depth * view)
+            known.append(deproject(point, run.camera, plan.camera_pose))
         else:
             height = _height(point, run.segments) if passed is None else float(way[passed, 2])
             known.append(on_plane(point.x, point.y, run.camera, plan.camera_pose, height))

@@ -190,9 +190,9 @@ class CompactPlanner(PlannerBackend):
             self._preparing.append(plan.plan_id)
             self._asked[plan.plan_id] = asked
             return plan
-        if answer.status == "done":
-            raise TaskDone(f'Nothing is left to do for "{request.instruction.strip()}".')
         answer = self._named_answer(answer, question)
+        if answer.status == "done":
+            raise TaskDone(f'Nothing is left to do for "{question.words}".')
         plan = draw(answer, question, self._model.confidence(answer.raw))
         self._remember(plan, asked, answer)
         self._follow(plan, answer, request.frame)
@@ -247,11 +247,7 @@ class CompactPlanner(PlannerBackend):
         )
 
     def _named_answer(self, answer: Answer, question: Question) -> Answer:
-        """The network's answer in the light of what is in view by name.
-
-        Raises:
-            TaskDone: All that was to be moved is where it belongs.
-        """
+        """The network's answer in the light of what is in view by name."""
         request = question.request
         # What was corrected since is not in the step's own words.
         step = None if retargets(request) else question.step
@@ -261,10 +257,7 @@ class CompactPlanner(PlannerBackend):
             return answer
         things = self._names(request)
         if step is not None and step.target.every and not request.holding:
-            left = what_is_left(answer, step.target, things)
-            if left is None:
-                raise TaskDone(f'Nothing is left to do for "{question.words}".')
-            answer = left
+            answer = what_is_left(answer, step.target, things)
         return led_to_room(answer, request.frame, things, self.repeats(request.instruction))
 
     # -- parts ----------------------------------------------------------------------------------

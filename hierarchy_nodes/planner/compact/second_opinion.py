@@ -33,7 +33,7 @@ def the_one(answer: Answer, wanted: Description, things: Sequence[Thing]) -> Ans
     return replace(answer, status="plan", targets=meant) if len(named) == 1 and meant else answer
 
 
-def what_is_left(answer: Answer, wanted: Description, things: Sequence[Thing]) -> Answer | None:
+def what_is_left(answer: Answer, wanted: Description, things: Sequence[Thing]) -> Answer:
     """Where all are to be brought to a goal: `answer`, but of one that does not lie in it already.
 
     Args:
@@ -42,7 +42,7 @@ def what_is_left(answer: Answer, wanted: Description, things: Sequence[Thing]) -
         things: All in view, named.
 
     Returns:
-        None where nothing is left to do.
+        Of status done where nothing is left to do.
     """
     if answer.goal is None:
         return answer
@@ -58,7 +58,7 @@ def what_is_left(answer: Answer, wanted: Description, things: Sequence[Thing]) -
     # What is of the goal's own colour is not told from it once it lies there.
     loose = [t for t in named if not rests_in(t, goal) and not _is_other(t, wanted)]
     if not loose:
-        return None
+        return replace(answer, status="done")
     nearest = min(loose, key=lambda t: float(np.linalg.norm(t.position - target.position)))
     return replace(answer, targets=(Spot(*nearest.cluster.pixel, answer.targets[0].share),))
 
