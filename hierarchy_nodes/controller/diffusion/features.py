@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -177,7 +178,7 @@ def extract(
         points: How many are drawn.
     """
     o = observation
-    segments = _current(o)
+    segments, drawn = _current(o), _path(o)
     cloud = (
         np.zeros((points, 3), dtype=np.float32),
         np.zeros((points, 3), dtype=np.uint8),
@@ -190,8 +191,9 @@ def extract(
         point_colors=cloud[1],
         point_roles=cloud[2],
         **_robot(o.robot),
-        **_things(segments, _release(o)),
-        **_path(o, done or Done()),
+        **_things(segments, drawn.end if o.plan.interaction == Interaction.PLACE else None),
+        **drawn.arrays,
+        path_passed=_passed(o, done or Done()),
         closest=np.array([(done or Done()).closest], dtype=np.float32),
         **_motion(remaining),
         interaction=np.array([INTERACTIONS.index(o.plan.interaction)], dtype=np.uint8),
@@ -214,27 +216,6 @@ def _robot(robot: RobotState) -> dict[str, NDArray]:
     }
 
 
-def _release(o: Observation) -> Array | None:
-    """``(3,)`` where the plan lets go of what it holds, if it says so with a depth."""
-    if o.frame is None or o.plan.interaction != Interaction.PLACE:
-        return None
-    return _opened(o.plan.path, o.frame.intrinsics, _flat(o.plan.camera_pose))
-
-
-@lru_cache(maxsize=8)
-def _opened(
-    path: tuple[PathPoint, ...], camera: CameraIntrinsics, pose: tuple[float, ...]
-) -> Array | None:
-    """As :func:`_release`; the same until there is another path."""
-    opened = [p for p in path[1:] if p.gripper == Gripper.OPEN and np.isfinite(p.depth)]
-    place = Pose(np.array(pose[:3]), np.array(pose[3:]))
-    return deproject(opened[-1], camera, place) if opened else None
-
-
-def _flat(pose: Pose) -> tuple[float, ...]:
-    return (*pose.position.tolist(), *pose.quaternion.tolist())
-
-
 def _things(segments: Segments | None, end: Array | None) -> dict[str, NDArray]:
     things = np.zeros((len(ROLES), 9), dtype=np.float32)
     there = np.zeros(len(ROLES), dtype=np.float32)
@@ -252,15 +233,21 @@ def _things(segments: Segments | None, end: Array | None) -> dict[str, NDArray]:
     return {"things": things, "things_there": there}
 
 
-def _path(o: Observation, done: Done) -> dict[str, NDArray]:
-    """The path on the camera that it was drawn on, and that camera."""
+def _passed(o: Observation, done: Done) -> NDArray[np.float32]:
     passed = np.zeros(PATH_POINTS, dtype=np.float32)
-    if o.frame is None:
-        return {**_NO_PATH, "path_passed": passed}
-    lens, path = o.frame.intrinsics, o.plan.path
-    pose = o.plan.camera_pose if path else o.frame.camera_pose
-    passed[: min(done.passed, PATH_POINTS, len(path))] = 1.0
-    return {**_drawn(path, lens, _flat(pose)), "path_passed": passed}
+    if o.frame is not None:
+        passed[: min(done.passed, PATH_POINTS, len(o.plan.path))] = 1.0
+    return passed
+
+
+class _Drawn(NamedTuple):
+    """The path on the camera that it was drawn on, and that camera.
+
+    `end`: ``(3,)`` where what is held is let go of, if the path says so with a depth.
+    """
+
+    arrays: dict[str, NDArray]
+    end: Array | None = None
 
 
 _NO_PATH: dict[str, NDArray] = {
@@ -272,24 +259,34 @@ _NO_PATH: dict[str, NDArray] = {
 }
 
 
+def _path(o: Observation) -> _Drawn:
+    if o.frame is None:
+        return _Drawn(_NO_PATH)
+    pose = o.plan.camera_pose if o.plan.path else o.frame.camera_pose
+    place = (*pose.position.tolist(), *pose.quaternion.tolist())
+    return _drawn(o.plan.path, o.frame.intrinsics, place)
+
+
 @lru_cache(maxsize=8)
 def _drawn(
     path: tuple[PathPoint, ...], camera: CameraIntrinsics, pose: tuple[float, ...]
-) -> dict[str, NDArray]:
-    """What of a path is the same until there is another one."""
+) -> _Drawn:
+    """What is the same until there is another path."""
     found = {name: array.copy() for name, array in _NO_PATH.items()}
     scale = np.array([camera.width, camera.height, camera.width, camera.height])
     lens = np.array([camera.fx, camera.fy, camera.cx, camera.cy]) / scale
     found["camera"][:] = [*pose, *lens]
-    path = shorten(path, PATH_POINTS)
-    if path:
-        count = len(path)
-        pixels = np.array([[p.x, p.y] for p in path])
+    short = shorten(path, PATH_POINTS)
+    if short:
+        count = len(short)
+        pixels = np.array([[p.x, p.y] for p in short])
         found["path"][:count] = cut_rays(pixels, found["camera"])
         found["path_pixels"][:count] = pixels
-        found["path_gripper"][:count] = [p.gripper for p in path]
+        found["path_gripper"][:count] = [p.gripper for p in short]
         found["path_there"][:count] = 1.0
-    return found
+    opened = [p for p in path[1:] if p.gripper == Gripper.OPEN and np.isfinite(p.depth)]
+    place = Pose(np.array(pose[:3]), np.array(pose[3:]))
+    return _Drawn(found, deproject(opened[-1], camera, place) if opened else None)
 
 
 def cut_rays(pixels: Array, camera: Array) -> Array:
