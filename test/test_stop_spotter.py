@@ -155,7 +155,7 @@ def test_mixtures_are_seeded_and_have_a_stop_in_half_of_them(trained):
 def test_piece_by_piece_it_answers_as_at_once(trained):
     path, clips = trained
     sound = np.concatenate([c for kind in range(4) for c in clips.of(kind)[:3]])
-    low = SpotterOptions(str(path), 1e-6)
+    low = SpotterOptions(str(path), 1e-6, confirm_stop=False)
     whole = StopSpotter(low).push(Sound(50.0, sound))
     spotter, pieces, at = StopSpotter(low), [], 0
     rng = np.random.default_rng(0)

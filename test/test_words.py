@@ -12,11 +12,11 @@ from hierarchy_nodes.learning.words import sayings
 from hierarchy_nodes.learning.words.data import SpokenOptions, numbered, speak
 from hierarchy_nodes.learning.words.phrases import MEASURED, TUNED
 from hierarchy_nodes.learning.words.training import WordsOptions, train
+from hierarchy_nodes.speech.along import AlongConfig
 from hierarchy_nodes.speech.audio import RATE, Sound
 from hierarchy_nodes.speech.commands.decoding import sentences
-from hierarchy_nodes.speech.commands.encoder import FRAMES, WIDTH, Encoder
-from hierarchy_nodes.speech.commands.network import WordsConfig
 from hierarchy_nodes.speech.commands.recogniser import CommandOptions, CommandRecogniser
+from hierarchy_nodes.speech.encoder import FRAMES, WIDTH, Encoder
 from hierarchy_nodes.speech.whisper import packaged
 
 
@@ -76,8 +76,8 @@ def trained(tmp_path_factory):
     """A network that has hardly learned anything."""
     out = tmp_path_factory.mktemp("words")
     options = WordsOptions(
-        steps=4, batch=4, evaluate_records=4, network=WordsConfig(width=16, blocks=2),
-        spoken=SpokenOptions(sentences=24),
+        steps=4, batch=4, evaluate_records=4, network=AlongConfig(width=16, blocks=2),
+        spoken=SpokenOptions(sentences=24, versions=2),
     )  # fmt: skip
     return train(out, options), options
 
@@ -85,11 +85,14 @@ def trained(tmp_path_factory):
 def test_what_was_spoken_is_kept(trained):
     path, options = trained
     again = speak(path.parent / "sentences", options.spoken, options.seed, False)
-    assert len(again) == 24
-    assert again.starts[-1] == len(again.frames)
-    for index in range(24):
+    assert len(again) == len(again.frames) == 48
+    for index in range(0, 48, 2):
+        # The same sentence twice, not in the same way.
+        first, second = again.frames[index : index + 2]
+        assert again.labels[index] == again.labels[index + 1]
+        assert not np.array_equal(first, second)
         # Sounds of speech, of a plausible length for its words.
-        assert len(again.of(index)) / FRAMES > 0.1 * len(again.words[index])
+        assert len(first) / FRAMES > 0.1 * len(numbered(again.labels[index]))
 
 
 def test_what_the_network_does_not_know_whisper_writes_down(trained):

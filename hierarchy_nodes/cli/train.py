@@ -27,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         type=Path,
         metavar="DIR",
-        help="from 'hierarchy collect'; for the planner with --images; not for stop and words",
+        help="from 'hierarchy collect'; for the planner with --images; for confirm the folder in "
+        "which stop was trained; not for stop and words",
     )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="weights, metrics, checkpoint"
@@ -36,13 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--steps",
         type=int,
         default=None,
-        help="default 20000, planner 8000, stop 6000, words 4000",
+        help="default 20000, planner 8000, stop 6000, confirm and words 4000",
     )
     parser.add_argument(
         "--batch",
         type=int,
         default=None,
-        help="in each process; default 128, planner 32, stop 48, words 32",
+        help="in each process; default 128, planner 32, stop 48, confirm 64, words 32",
     )
     parser.add_argument("--seed", type=int, default=0, help="default 0")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
@@ -56,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rate",
         type=float,
         default=None,
-        help="learning rate; default 5e-4, planner 1e-3, stop 2e-3, words 1.5e-3",
+        help="learning rate; default 5e-4, planner and confirm 1e-3, stop 2e-3, words 1.5e-3",
     )
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default auto"
@@ -115,6 +116,14 @@ def _stop(a: argparse.Namespace) -> Path:
     return train(a.out, options, resume=a.resume, progress=not a.quiet and sys.stderr.isatty())
 
 
+def _confirm(a: argparse.Namespace) -> Path:
+    from hierarchy_nodes.learning.stop.confirming import ConfirmOptions, train
+
+    options = with_values(_run_options(ConfirmOptions(), a), _more(a))
+    progress = not a.quiet and sys.stderr.isatty()
+    return train(a.data, a.out, options, resume=a.resume, progress=progress)
+
+
 def _words(a: argparse.Namespace) -> Path:
     from hierarchy_nodes.learning.words.training import WordsOptions, train
 
@@ -142,6 +151,12 @@ def require_torch() -> None:
         raise ConfigError(f"{error.name} is not installed: {INSTALL}") from error
 
 
-PARTS = {"controller": _controller, "planner": _planner, "stop": _stop, "words": _words}
+PARTS = {
+    "controller": _controller,
+    "planner": _planner,
+    "stop": _stop,
+    "confirm": _confirm,
+    "words": _words,
+}
 # These have what they learn from spoken.
 _SPOKEN = ("stop", "words")

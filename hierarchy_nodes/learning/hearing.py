@@ -18,7 +18,7 @@ from hierarchy_nodes.speech.audio import Sound
 from hierarchy_nodes.speech.base import RECOGNISERS, Heard, Recogniser
 from hierarchy_nodes.speech.config import SpeechConfig
 from hierarchy_nodes.speech.listening import Listener
-from hierarchy_nodes.speech.spotter.spotter import Spotted, StopSpotter, default_path
+from hierarchy_nodes.speech.spotter.spotter import Spotted, StopSpotter
 from hierarchy_nodes.types import SPOTTER, Correction
 
 if TYPE_CHECKING:
@@ -121,9 +121,3 @@ def loaded(name: str) -> Recogniser:
     """A recogniser by its name, kept for the next episode."""
     found: Recogniser = make(RECOGNISERS, name)
     return found
-
-
-def spotter_of(config: SpeechConfig) -> StopSpotter | None:
-    """The stop spotter of the speech node; None where it is not wanted or has no weights."""
-    there = bool(config.stop_weights) or default_path().exists()
-    return StopSpotter(config) if config.spot_stop and there else None

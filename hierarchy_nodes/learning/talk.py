@@ -11,12 +11,13 @@ from hardware.cell.tasks import TaskSpec
 from hierarchy_nodes.correction.config import CorrectionConfig
 from hierarchy_nodes.errors import UnknownNameError
 from hierarchy_nodes.learning.exchanges import NONE, PEOPLE, TYPED, Exchange
-from hierarchy_nodes.learning.hearing import Hearing, Words, spotter_of
+from hierarchy_nodes.learning.hearing import Hearing, Words
 from hierarchy_nodes.learning.person.person import Person, Utterance
 from hierarchy_nodes.learning.person.voice import Microphone, Voice
 from hierarchy_nodes.learning.person.watching import Onlooker
 from hierarchy_nodes.learning.person.wording import MEASURED, TUNED, Wording
 from hierarchy_nodes.speech.config import SpeechConfig
+from hierarchy_nodes.speech.spotter.spotter import StopSpotter
 
 if TYPE_CHECKING:
     from hierarchy_nodes.learning.stack import InProcessStack
@@ -74,7 +75,7 @@ class Talk:
             return cls(person)
         microphone = Microphone(person.voice.place, noise, cell.time, part)
         config = SpeechConfig()
-        return cls(person, Hearing(microphone, config, spotter=spotter_of(config)))
+        return cls(person, Hearing(microphone, config, spotter=StopSpotter(config)))
 
     def __call__(self, stack: InProcessStack) -> None:
         now = stack.time

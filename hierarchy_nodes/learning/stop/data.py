@@ -132,17 +132,19 @@ class Mixer:
     def draw(
         self, rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """One mixture, with a stop in it in half of the cases."""
-        count = round(LENGTH * RATE)
-        line = np.zeros(count, np.float32)
+        """One mixture as the spotter hears it, and where a stop is to be told."""
+        sound, end = self.sound(rng)
+        return (_without_bands(log_mel(sound), rng), *targets(len(sound), end))
+
+    def sound(self, rng: np.random.Generator) -> tuple[Samples, int | None]:
+        """One mixture, `LENGTH` long, and where a stop ends in it, as in half of the cases."""
+        line = np.zeros(round(LENGTH * RATE), np.float32)
         end = None
         if rng.random() < 0.5:
             end = self._say_stop(line, rng)
         else:
             self._say_others(line, rng)
-        sound = room(line, rng) if rng.random() < 0.7 else line
-        frames = log_mel(self._heard(sound, rng))
-        return (_without_bands(frames, rng), *targets(count, end))
+        return self._heard(room(line, rng) if rng.random() < 0.7 else line, rng), end
 
     def _say_stop(self, line: Samples, rng: np.random.Generator) -> int:
         """Somewhere, often with other words close to it; returns where the word ends."""

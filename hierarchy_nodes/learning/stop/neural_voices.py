@@ -87,7 +87,7 @@ def trained() -> list[Speaker]:
         found += [HibariSpeaker()] * 10
     if _kokoro_speaks():
         pairs = ["+".join(pair) for pair in combinations(_KOKORO, 2)]
-        found += [KokoroSpeaker(f"kokoro-{name}") for name in (*_KOKORO, *pairs)] * 4
+        found += [KokoroSpeaker(f"kokoro-{name}") for name in (*_KOKORO, *pairs)] * 2
     return found
 
 

@@ -114,12 +114,17 @@ class StopTrainer(BaseTrainer):
 
     def write(self, training: dict[str, Any]) -> None:
         path = self.out / self.WEIGHTS
-        threshold = choose(self.look(4 * self.options.evaluate_records))
+        found = self.look(4 * self.options.evaluate_records)
         self.average.cpu()
         export(self.average, path)
         self.average.to(self.device)
         context = self.options.network.context
-        facts = {"context": context, "count": COUNT, "threshold": round(threshold, 4)}
+        facts = {
+            "context": context,
+            "count": COUNT,
+            "threshold": round(choose(found), 4),
+            "suspicion": round(suspicion(found), 4),
+        }
         write_json(path.with_suffix(".json"), facts | {"training": training})
 
     def curves(self, looks: Sequence[dict[str, Any]]) -> list[Curve]:
@@ -159,6 +164,12 @@ def choose(found: list[tuple[bool, float]]) -> float:
     false = (sure[~stop] >= _THRESHOLDS[:, None]).mean(1) if not stop.all() else 0.0
     cost = np.asarray(missed + false) * np.ones(len(_THRESHOLDS))
     return float(_THRESHOLDS[len(cost) - 1 - int(cost[::-1].argmin())])
+
+
+def suspicion(found: list[tuple[bool, float]]) -> float:
+    """The probability that all stops but one of 200 reach; what is less is worth no question."""
+    sure = [value for is_stop, value in found if is_stop]
+    return float(np.quantile(sure, 0.005)) if sure else 0.0
 
 
 def rates(found: list[tuple[bool, float]], threshold: float) -> tuple[float, float]:

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from multiprocessing import get_context
+from functools import lru_cache, partial
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from hierarchy_nodes.errors import ConfigError
-from hierarchy_nodes.files import whole
+from hierarchy_nodes.learning.encoded import Encoded, encode
 from hierarchy_nodes.learning.stop import corpus
-from hierarchy_nodes.learning.stop.mixing import NOISES, loud, noise, room
+from hierarchy_nodes.learning.stop.mixing import NOISES, loud, noise, other_voice, room
 from hierarchy_nodes.learning.stop.voices import trained
 from hierarchy_nodes.learning.words import sayings
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.speech.audio import RATE, Samples
-from hierarchy_nodes.speech.commands.encoder import WIDTH, Encoder
-from hierarchy_nodes.speech.whisper import packaged
 
-# So many sentences are kept in one file: what is interrupted goes on with the next.
-_PART = 500
 # Longer sentences are left out: seconds.
 _LONGEST = 7.0
 
@@ -35,54 +26,22 @@ _LONGEST = 7.0
 class SpokenOptions:
     """How much is spoken."""
 
-    sentences: int = param(16_000, "How many are spoken", low=10, high=10_000_000)
+    sentences: int = param(12_000, "How many are spoken", low=10, high=10_000_000)
+    versions: int = param(
+        5, "Of each, as if from other throats, in other rooms and noise", low=1, high=1000
+    )
     loudest_noise: float = param(
         6.0, "Least ratio of words to noise", unit="dB", low=-10.0, high=40.0
     )
 
 
-@dataclass(frozen=True)
-class Spoken:
-    """What was said.
+def speak(folder: Path, options: SpokenOptions, seed: int, progress: bool) -> Encoded:
+    """Have sentences spoken and heard, in all processes there are, and keep them in `folder`.
 
-    Attributes:
-        frames: Of the encoder, ``(T, WIDTH)`` float16, one sentence after the other.
-        starts: ``(N + 1,)`` where each begins, and the end.
-        words: Of each, numbers in `sayings.vocabulary`, from 1.
+    They are called by their texts.
     """
-
-    frames: NDArray[np.float16]
-    starts: NDArray[np.int64]
-    words: list[NDArray[np.int16]]
-
-    def __len__(self) -> int:
-        return len(self.words)
-
-    def of(self, index: int) -> NDArray[np.float16]:
-        """The frames of one sentence."""
-        return self.frames[self.starts[index] : self.starts[index + 1]]
-
-
-def speak(folder: Path, options: SpokenOptions, seed: int, progress: bool) -> Spoken:
-    """Have sentences spoken and heard, in all processes there are, and keep them in `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    count = -(-options.sentences // _PART)
-    missing = [i for i in range(count) if not _file(folder, i).exists()]
-    jobs = [(str(folder), i, min(_PART, options.sentences - i * _PART), options, seed)
-            for i in missing]  # fmt: skip
-    if jobs:
-        bar = tqdm(total=count, initial=count - len(jobs), unit="part", disable=not progress)
-        with get_context("spawn").Pool(min(len(jobs), os.cpu_count() or 1)) as pool, bar:
-            for _ in pool.imap_unordered(_part, jobs):
-                bar.update()
-    parts = [_load(_file(folder, i)) for i in range(count)]
-    frames = np.concatenate([frames for frames, _, _ in parts])
-    lengths = np.concatenate([lengths for _, lengths, _ in parts])
-    return Spoken(
-        frames,
-        np.concatenate([[0], lengths.cumsum()]).astype(np.int64),
-        [words for _, _, all_words in parts for words in all_words],
-    )
+    source = partial(_sentences, options=options, seed=seed)
+    return encode(folder, options.sentences, source, progress)
 
 
 def numbered(text: str) -> NDArray[np.int16]:
@@ -113,25 +72,10 @@ def heard(words: Samples, rng: np.random.Generator, least: float, babble: list[S
     return np.clip(line * gain, -1.0, 1.0).astype(np.float32)
 
 
-def _part(job: tuple[str, int, int, SpokenOptions, int]) -> None:
-    folder, index, count, options, seed = job
-    frames, lengths, texts = [], [], []
-    for text, sound in _sentences(count, options, seed + 1_000_003 * (index + 1)):
-        found = _encoder()(sound)
-        frames.append(found.astype(np.float16))
-        lengths.append(len(found))
-        texts.append(text)
-    with whole(_file(Path(folder), index)) as draft, draft.open("wb") as file:
-        np.savez(
-            file,
-            frames=np.concatenate(frames),
-            lengths=np.array(lengths),
-            texts=np.array(texts),
-        )
-
-
-def _sentences(count: int, options: SpokenOptions, seed: int) -> Iterator[tuple[str, Samples]]:
-    rng = np.random.default_rng(seed)
+def _sentences(
+    count: int, part: int, options: SpokenOptions, seed: int
+) -> Iterator[tuple[Samples, str]]:
+    rng = np.random.default_rng(seed + 1_000_003 * (part + 1))
     speakers = trained()
     texts = corpus.part(corpus.talk(), "trained")
     babble = [speakers[i].speak(texts[i], rng) for i in range(6)]
@@ -144,30 +88,9 @@ def _sentences(count: int, options: SpokenOptions, seed: int) -> Iterator[tuple[
         if not 0.1 * RATE < len(samples) < _LONGEST * RATE:
             continue
         done += 1
-        yield text, heard(samples, rng, options.loudest_noise, babble)
-
-
-def _load(path: Path) -> tuple[NDArray[np.float16], NDArray[np.int64], list[NDArray[np.int16]]]:
-    try:
-        with np.load(path) as file:
-            frames, lengths = file["frames"], file["lengths"]
-            words = [numbered(text) for text in file["texts"].tolist()]
-    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
-        raise ConfigError(
-            f"{path}: no sentences: {error}. Remove it to have them spoken anew."
-        ) from error
-    if frames.shape[1:] != (WIDTH,) or lengths.sum() != len(frames):
-        raise ConfigError(f"{path}: frames are missing. Remove it to have them spoken anew.")
-    return frames, lengths, words
-
-
-def _file(folder: Path, index: int) -> Path:
-    return folder / f"sentences-{index:04d}.npz"
-
-
-@lru_cache(maxsize=1)
-def _encoder() -> Encoder:
-    return Encoder.load(packaged())
+        for version in range(options.versions):
+            said = other_voice(samples, rng) if version else samples
+            yield heard(said, rng, options.loudest_noise, babble), text
 
 
 @lru_cache(maxsize=1)

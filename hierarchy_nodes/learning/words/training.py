@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hierarchy_nodes.files import whole, write_json
+from hierarchy_nodes.learning.encoded import Encoded
 from hierarchy_nodes.learning.plot import Curve
 from hierarchy_nodes.learning.trainer import BaseTrainer, RunOptions, processes
 from hierarchy_nodes.learning.words import sayings
-from hierarchy_nodes.learning.words.data import Spoken, SpokenOptions, speak
+from hierarchy_nodes.learning.words.data import SpokenOptions, numbered, speak
 from hierarchy_nodes.parameters import param
+from hierarchy_nodes.speech.along import STRIDE, AlongConfig
 from hierarchy_nodes.speech.commands.decoding import BLANK, sentences
-from hierarchy_nodes.speech.commands.encoder import WIDTH
-from hierarchy_nodes.speech.commands.network import STRIDE, WordsConfig, WordsNetwork
+from hierarchy_nodes.speech.commands.network import WordsNetwork
+from hierarchy_nodes.speech.encoder import WIDTH
 
 SENTENCES = "sentences"
 _OPSET = 17
@@ -36,7 +38,7 @@ class WordsOptions(RunOptions):
     batch: int = param(32, "Sentences in a step, in each process", low=1, high=65536)
     rate: float = param(1.5e-3, "Highest learning rate", low=1e-7, high=1.0)
     hidden: float = param(0.08, "Share of the frames that are hidden, in spans", low=0.0, high=0.5)
-    network: WordsConfig = field(default_factory=WordsConfig)
+    network: AlongConfig = field(default_factory=AlongConfig)
     spoken: SpokenOptions = field(default_factory=SpokenOptions)
 
 
@@ -50,7 +52,7 @@ class WordsTrainer(BaseTrainer):
 
     def __init__(
         self,
-        spoken: Spoken,
+        spoken: Encoded,
         out: Path,
         options: WordsOptions,
         device: torch.device,
@@ -58,7 +60,8 @@ class WordsTrainer(BaseTrainer):
         world: int = 1,
     ) -> None:
         super().__init__(out, options, device, rank, world, {"sentences": len(spoken)})
-        self._spoken = spoken
+        self._frames = spoken.frames
+        self._words = [numbered(text) for text in spoken.labels]
         kept = max(1, round(options.held_out * len(spoken)))
         self._held_out = np.arange(len(spoken) - kept, len(spoken))
         # What there is room for: a place for each word, and one between two of the same.
@@ -66,11 +69,11 @@ class WordsTrainer(BaseTrainer):
             [
                 i
                 for i in range(len(spoken) - kept)
-                if len(spoken.of(i)) // STRIDE >= 2 * len(spoken.words[i]) > 0
+                if len(self._frames[i]) // STRIDE >= 2 * len(self._words[i]) > 0
             ]
         )
-        config = replace(options.network, words=len(sayings.vocabulary()) + 1)
-        self.network, self.average = self._twins(partial(WordsNetwork, config))
+        make = partial(WordsNetwork, options.network, len(sayings.vocabulary()) + 1)
+        self.network, self.average = self._twins(make)
         self.objective = self.network
         self._prepare()
 
@@ -88,8 +91,8 @@ class WordsTrainer(BaseTrainer):
 
     def _batch(self, which: Sequence[int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Frames ``(B, T, WIDTH)`` and how many are scored; words ``(B, W)`` and how many."""
-        found = [self._spoken.of(i) for i in which]
-        words = [self._spoken.words[i] for i in which]
+        found = [self._frames[i] for i in which]
+        words = [self._words[i] for i in which]
         lengths = [len(f) // STRIDE for f in found]
         frames = np.zeros((len(found), max(lengths) * STRIDE, WIDTH), np.float32)
         targets = np.zeros((len(words), max(map(len, words))), np.int64)
@@ -127,11 +130,11 @@ class WordsTrainer(BaseTrainer):
             )
             loss += float(value) / len(which)
             best = next(sentences(scores[0].cpu().numpy()))
-            right += best.words == tuple(self._spoken.words[i])
+            right += best.words == tuple(self._words[i])
         return {"held_out": {"right": round(right / len(which), 4), "loss": round(loss, 4)}}
 
     def identity(self) -> dict[str, Any]:
-        return {"network": asdict(self.network.config), "spoken": asdict(self.options.spoken)}
+        return {"network": asdict(self.options.network), "spoken": asdict(self.options.spoken)}
 
     def write(self, training: dict[str, Any]) -> None:
         path = self.out / self.WEIGHTS

@@ -1,4 +1,4 @@
-"""Which words are in the frames of the encoder: convolutions along time, and a score of each word.
+"""Which words are in the frames of the encoder: a score of each word along time.
 
 Trained by connectionist temporal classification (Graves et al. 2006), in which number 0 is "no new
 word here".
@@ -6,72 +6,14 @@ word here".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from hierarchy_nodes.speech.commands.encoder import WIDTH
-
-# Frames of the encoder in one of the network's.
-STRIDE = 2
+from hierarchy_nodes.speech.along import Along
 
 
-@dataclass(frozen=True)
-class WordsConfig:
-    """Sizes.
-
-    Attributes:
-        words: Numbers that are told apart, "no new word" among them.
-        width: Channels.
-        blocks: Residual blocks; every second one looks twice as far as those before.
-        kernel: Frames of a convolution.
-        dropout: Share of numbers left out in training.
-    """
-
-    words: int = 2
-    width: int = 160
-    blocks: int = 6
-    kernel: int = 9
-    dropout: float = 0.1
-
-
-class WordsNetwork(nn.Module):
+class WordsNetwork(Along):
     """``(B, T, WIDTH)`` to ``(B, T // STRIDE, words)`` log-probabilities."""
 
-    def __init__(self, config: WordsConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.scale = nn.LayerNorm(WIDTH)
-        self.first = nn.Conv1d(WIDTH, config.width, STRIDE, STRIDE)
-        self.blocks = nn.ModuleList(
-            _Block(config.width, config.kernel, 2 ** (i // 2), config.dropout)
-            for i in range(config.blocks)
-        )
-        self.norm = nn.LayerNorm(config.width)
-        self.out = nn.Linear(config.width, config.words)
-
     def forward(self, frames: Tensor) -> Tensor:
-        x = self.first(self.scale(frames).transpose(1, 2))
-        for block in self.blocks:
-            x = block(x)
-        return functional.log_softmax(self.out(self.norm(x.transpose(1, 2))), dim=-1)
-
-
-class _Block(nn.Module):
-    """After ConvNeXt (Liu et al. 2022): along time channel by channel, then across channels."""
-
-    def __init__(self, width: int, kernel: int, dilation: int, dropout: float) -> None:
-        super().__init__()
-        padding = (kernel - 1) // 2 * dilation
-        self.along = nn.Conv1d(
-            width, width, kernel, padding=padding, dilation=dilation, groups=width
-        )
-        self.norm = nn.LayerNorm(width)
-        self.across = nn.Sequential(
-            nn.Linear(width, 2 * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * width, width)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        seen = self.across(self.norm(self.along(x).transpose(1, 2)))
-        return x + seen.transpose(1, 2)
+        return functional.log_softmax(super().forward(frames), dim=-1)

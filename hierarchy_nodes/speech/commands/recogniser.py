@@ -8,21 +8,16 @@ it is not sure of any, Whisper writes down what it heard.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-import onnxruntime
 
 from hierarchy_nodes.correction.grammar import parse
-from hierarchy_nodes.environment import share_folder
-from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.speech.audio import Sound
 from hierarchy_nodes.speech.base import Heard
 from hierarchy_nodes.speech.commands.decoding import Sentence, Usage, sentences
-from hierarchy_nodes.speech.commands.encoder import Encoder
+from hierarchy_nodes.speech.encoder import Encoder
+from hierarchy_nodes.speech.weights import load
 from hierarchy_nodes.speech.whisper import WhisperOptions, WhisperRecogniser
 
 OTHER = "<other>"
@@ -54,20 +49,9 @@ class CommandRecogniser(WhisperRecogniser):
     def __init__(self, options: CommandOptions) -> None:
         super().__init__(options)
         self._encoder = Encoder(self._model.model)
-        path = Path(options.words).expanduser() if options.words else default_path()
-        settings = onnxruntime.SessionOptions()
-        settings.intra_op_num_threads = 1
-        try:
-            facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-            self._vocabulary = ["", *(str(word) for word in facts["vocabulary"])]
-            self._usage = Usage(facts["pairs"], facts["shares"])
-            self._session = onnxruntime.InferenceSession(
-                str(path), settings, providers=["CPUExecutionProvider"]
-            )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ConfigError(f"recogniser commands: {path} cannot be used: {error}") from error
-        except Exception as error:  # onnxruntime has exceptions of its own for every case
-            raise ConfigError(f"recogniser commands: {path} is no network: {error}") from error
+        self._session, facts = load(options.words, "words", ("vocabulary", "pairs", "shares"))
+        self._vocabulary = ["", *(str(word) for word in facts["vocabulary"])]
+        self._usage = Usage(facts["pairs"], facts["shares"])
 
     def recognise(self, sound: Sound, names: Sequence[str] = ()) -> Heard:
         frames = self._encoder(sound.samples)
@@ -83,11 +67,6 @@ class CommandRecogniser(WhisperRecogniser):
         words = [self._vocabulary[number] for number in sentence.words]
         score = sentence.score + self.options.usage * self._usage.score(words)
         return score, sentence, " ".join(words).replace(" ,", ",").strip(", ")
-
-
-def default_path() -> Path:
-    """The weights that come with the package."""
-    return share_folder() / "config" / "weights" / "words.onnx"
 
 
 def _understood(text: str) -> bool:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
-from hierarchy_nodes.environment import share_folder
 from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.speech.audio import RATE, Samples, Sound
+from hierarchy_nodes.speech.spotter.confirming import WINDOW, confirmer
 from hierarchy_nodes.speech.spotter.features import BANDS, FRAME, HOP, SILENT, log_mel
 from hierarchy_nodes.speech.spotter.options import SpotterOptions
+from hierarchy_nodes.speech.weights import load
 
 # After a stop was heard, the rest of the same word is not another one: frames.
 _AGAIN = round(0.8 * RATE / HOP)
+# What was suspected is heard again for so long, and so often: frames.
+LATEST, EVERY = round(0.3 * RATE / HOP), round(0.06 * RATE / HOP)
 
 
 @dataclass(frozen=True)
@@ -36,59 +36,62 @@ class StopSpotter:
     """
 
     def __init__(self, options: SpotterOptions) -> None:
-        path = Path(options.stop_weights).expanduser() if options.stop_weights else default_path()
-        settings = onnxruntime.SessionOptions()
-        settings.intra_op_num_threads = 1
-        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-            context, self._count = int(facts["context"]), int(facts["count"])
-            self._threshold = options.stop_threshold or float(facts["threshold"])
-            self._session = onnxruntime.InferenceSession(
-                str(path), settings, providers=["CPUExecutionProvider"]
-            )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ConfigError(f"stop spotter: {path} cannot be used: {error}") from error
-        except Exception as error:  # onnxruntime has exceptions of its own for every case
-            raise ConfigError(f"stop spotter: {path} is no network: {error}") from error
+        keys = ("context", "count", "threshold", *(("suspicion",) * options.confirm_stop))
+        self._session, facts = load(options.stop_weights, "stop", keys)
         memory = [i for i in self._session.get_inputs() if i.name.startswith("past_")]
         if not memory:
-            raise ConfigError(
-                f"stop spotter: {path} is not made for a stream; make it anew: hierarchy train stop"
-            )
+            raise ConfigError("network 'stop' is not made for a stream: hierarchy train stop")
+        self._count = int(facts["count"])
+        self._confirmer = confirmer(options.confirm_weights) if options.confirm_stop else None
+        self._suspicion = float(facts.get("suspicion", 1.0))
+        self._threshold = options.stop_threshold or (
+            self._confirmer.threshold if self._confirmer else float(facts["threshold"])
+        )
         self._past = {i.name: np.zeros(i.shape, np.float32) for i in memory}
         # Nothing was said before the first piece.
-        self._hear(np.full((context - 1, BANDS), SILENT, np.float32))
+        self._hear(np.full((int(facts["context"]) - 1, BANDS), SILENT, np.float32))
         self._silence = self._past
         self.reset()
 
     def reset(self) -> None:
         """Forget the past: the next piece begins a new stream."""
-        self._rest: Samples = np.zeros(0, np.float32)
+        # What no frame ends in yet, after as much as is heard again.
+        self._line: Samples = np.zeros(WINDOW, np.float32)
         self._past = self._silence
-        # Frames in a row above the threshold, and since the last stop.
-        self._sure, self._since = 0, _AGAIN
+        # Frames in a row above the threshold, since the last stop, since it was suspected last,
+        # and since it was heard again.
+        self._sure, self._since, self._suspected, self._looked = 0, _AGAIN, LATEST, EVERY
 
     def push(self, sound: Sound) -> list[Spotted]:
         """What was heard in this piece."""
-        self._rest = np.concatenate([self._rest, sound.samples])
-        fresh = log_mel(self._rest)
-        if not len(fresh):
-            return []
-        # Where the last of the new frames ends.
-        used = (len(fresh) - 1) * HOP + FRAME
-        end = sound.end - (len(self._rest) - used) / RATE
-        self._rest = self._rest[len(fresh) * HOP :]
+        self._line = np.concatenate([self._line, sound.samples])
+        fresh = log_mel(self._line[WINDOW:])
         found = []
-        for index, logit in enumerate(self._hear(fresh)):
-            probability = float(1 / (1 + np.exp(-logit)))
-            self._sure = self._sure + 1 if probability >= self._threshold else 0
-            self._since += 1
-            if self._sure >= self._count and self._since > _AGAIN:
-                self._since = 0
-                at = end - (len(fresh) - 1 - index) * HOP / RATE
-                found.append(Spotted(at, probability))
+        if len(fresh):
+            for index, logit in enumerate(self._hear(fresh)):
+                last = WINDOW + index * HOP + FRAME
+                probability = self._judge(float(1 / (1 + np.exp(-logit))), last)
+                if probability is not None:
+                    self._since = 0
+                    at = sound.end - (len(self._line) - last) / RATE
+                    found.append(Spotted(at, probability))
+            self._line = self._line[len(fresh) * HOP :]
         return found
+
+    def _judge(self, probability: float, last: int) -> float | None:
+        """How sure a stop is, None for none, where a frame ends at sample `last` of the line."""
+        self._since += 1
+        if self._confirmer is None:
+            self._sure = self._sure + 1 if probability >= self._threshold else 0
+            told = self._sure >= self._count and self._since > _AGAIN
+            return probability if told else None
+        self._looked += 1
+        self._suspected = 0 if probability >= self._suspicion else self._suspected + 1
+        if self._suspected >= LATEST or self._looked < EVERY or self._since <= _AGAIN:
+            return None
+        self._looked = 0
+        confirmed = self._confirmer(self._line[last - WINDOW : last])
+        return confirmed if confirmed >= self._threshold else None
 
     def _hear(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         """``(T,)`` logits of ``(T, BANDS)`` new frames."""
@@ -96,8 +99,3 @@ class StopSpotter:
         self._past = dict(zip(self._past, now, strict=True))
         answers: NDArray[np.float32] = logits[0]
         return answers
-
-
-def default_path() -> Path:
-    """The weights that come with the package."""
-    return share_folder() / "config" / "weights" / "stop.onnx"

@@ -1,0 +1,150 @@
+"""``hierarchy train confirm``: the network that confirms a suspected "stop"."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hierarchy_nodes.files import whole, write_json
+from hierarchy_nodes.learning.encoded import Encoded
+from hierarchy_nodes.learning.plot import Curve
+from hierarchy_nodes.learning.stop.training import CLIPS, choose, rates
+from hierarchy_nodes.learning.stop.windows import windows
+from hierarchy_nodes.learning.trainer import BaseTrainer, RunOptions, processes
+from hierarchy_nodes.parameters import param
+from hierarchy_nodes.speech.along import AlongConfig
+from hierarchy_nodes.speech.encoder import FRAMES, WIDTH
+from hierarchy_nodes.speech.spotter.confirming_network import ConfirmingNetwork
+
+_OPSET = 17
+
+
+@dataclass(frozen=True)
+class ConfirmOptions(RunOptions):
+    """How it is trained."""
+
+    steps: int = param(4000, "Optimiser steps", low=1, high=10_000_000)
+    batch: int = param(64, "Windows in a step, in each process", low=1, high=65536)
+    rate: float = param(1e-3, "Highest learning rate", low=1e-7, high=1.0)
+    windows: int = param(40_000, "How many are drawn", low=10, high=10_000_000)
+    evaluate_records: int = param(2048, "Windows in a look", low=1, high=100_000)
+    network: AlongConfig = field(
+        default_factory=lambda: AlongConfig(width=128, blocks=3, dropout=0.2)
+    )
+
+
+class ConfirmTrainer(BaseTrainer):
+    """One process of a training run."""
+
+    WEIGHTS = "confirm.onnx"
+    options: ConfirmOptions
+    network: ConfirmingNetwork
+    average: ConfirmingNetwork
+
+    def __init__(
+        self,
+        drawn: Encoded,
+        out: Path,
+        options: ConfirmOptions,
+        device: torch.device,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        super().__init__(out, options, device, rank, world, {"windows": len(drawn)})
+        self._frames = np.stack(drawn.frames)
+        self._stops = np.array(drawn.labels, np.float32)
+        self._kept = max(1, round(options.held_out * len(drawn)))
+        self.network, self.average = self._twins(partial(ConfirmingNetwork, options.network))
+        self.objective = self.network
+        self._prepare()
+
+    def _loss(self, model: nn.Module, random: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        count = len(self._frames) - self._kept
+        chosen = torch.randint(
+            count, (self.options.batch,), generator=random, device=random.device
+        ).cpu()
+        wanted = torch.from_numpy(self._stops[chosen]).to(self.device)
+        frames = self._of(chosen.numpy())
+        return functional.binary_cross_entropy_with_logits(model(frames), wanted), {}
+
+    def _of(self, which: Any) -> Tensor:
+        return torch.from_numpy(self._frames[which].astype(np.float32)).to(self.device)
+
+    @torch.no_grad()
+    def evaluate(self) -> dict[str, Any]:
+        """Windows that are not trained on: how many stops are confirmed, and how much else is."""
+        found = self.look()
+        threshold = choose(found)
+        heard, false = rates(found, threshold)
+        values = {"heard": heard, "false": false, "threshold": threshold}
+        return {"held_out": {k: round(float(v), 5) for k, v in values.items()}}
+
+    @torch.no_grad()
+    def look(self) -> list[tuple[bool, float]]:
+        """Of each window that is kept back: whether a stop is in it, and how sure that is."""
+        first = len(self._frames) - self._kept
+        last = min(first + self.options.evaluate_records, len(self._frames))
+        found: list[tuple[bool, float]] = []
+        for begin in range(first, last, 64):
+            part = slice(begin, min(begin + 64, last))
+            sure = torch.sigmoid(self.average(self._of(part))).tolist()
+            found += zip((self._stops[part] > 0.5).tolist(), sure, strict=True)
+        return found
+
+    def identity(self) -> dict[str, Any]:
+        return {"network": asdict(self.options.network), "windows": self.options.windows}
+
+    def write(self, training: dict[str, Any]) -> None:
+        path = self.out / self.WEIGHTS
+        threshold = choose(self.look())
+        with whole(path) as draft, warnings.catch_warnings():
+            # That there is a newer exporter, which needs one more package.
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                self.average.cpu(),
+                (torch.zeros(1, FRAMES, WIDTH),),
+                draft,
+                dynamo=False,
+                input_names=["frames"],
+                output_names=["logits"],
+                dynamic_axes={"frames": {1: "time"}},
+                opset_version=_OPSET,
+            )
+        self.average.to(self.device)
+        write_json(
+            path.with_suffix(".json"), {"threshold": round(threshold, 4), "training": training}
+        )
+
+    def curves(self, looks: Sequence[dict[str, Any]]) -> list[Curve]:
+        steps = [n["step"] for n in looks]
+        return [(name, steps, [n["held_out"][name] for n in looks]) for name in ("heard", "false")]
+
+
+def train(
+    data: Path, out: Path, options: ConfirmOptions, resume: bool = False, progress: bool = False
+) -> Path:
+    """Draw windows from the clips of ``hierarchy train stop``, and train to the end.
+
+    Args:
+        data: The folder in which the spotter was trained.
+
+    Returns:
+        The weights file.
+
+    Raises:
+        ConfigError: No clips there, options that do not fit, or a checkpoint of another run.
+    """
+    with processes(options.device) as (device, rank, world):
+        shown = progress and rank == 0
+        drawn = windows(data / CLIPS, out / "windows", options.windows, options.seed, shown)
+        trainer = ConfirmTrainer(drawn, out, options, device, rank, world)
+        return trainer.start(resume, progress)

@@ -1,0 +1,53 @@
+"""What the confirming network learns from: the last moments before it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+
+from hierarchy_nodes.learning.encoded import Encoded, encode
+from hierarchy_nodes.learning.stop.data import Mixer, load
+from hierarchy_nodes.speech.audio import RATE, Samples
+from hierarchy_nodes.speech.spotter.confirming import WINDOW
+
+# When it is asked, from the end of a stop on, seconds: after it, and in one of five before, where
+# nobody knows yet. Between them there is no right answer.
+_AFTER, _BEFORE = (0.0, 0.32), (-0.55, -0.15)
+
+
+def windows(clips: Path, folder: Path, count: int, seed: int, progress: bool) -> Encoded:
+    """Windows out of mixtures of `clips`, called by whether a whole stop is in them.
+
+    Args:
+        folder: Where they are kept.
+    """
+    return encode(folder, count, partial(_drawn, clips=clips, seed=seed), progress)
+
+
+def draw(mixer: Mixer, rng: np.random.Generator) -> tuple[Samples, bool]:
+    """``(WINDOW,)`` samples, and whether a whole stop is in them."""
+    while True:
+        sound, end = mixer.sound(rng)
+        if end is None:
+            last = int(rng.integers(WINDOW // 2, len(sound)))
+        else:
+            when = _BEFORE if rng.random() < 0.2 else _AFTER
+            last = end + round(rng.uniform(*when) * RATE)
+        if WINDOW // 4 < last <= len(sound):
+            window = np.pad(sound[:last], (WINDOW, 0))[-WINDOW:]
+            return window, end is not None and last >= end
+
+
+def _drawn(count: int, part: int, clips: Path, seed: int) -> Iterator[tuple[Samples, bool]]:
+    rng = np.random.default_rng([seed, part])
+    mixer = _mixer(clips)
+    for _ in range(count):
+        yield draw(mixer, rng)
+
+
+@lru_cache(maxsize=1)
+def _mixer(clips: Path) -> Mixer:
+    return Mixer(load(clips))

@@ -1,0 +1,17 @@
+"""Whether "stop" is in the frames of the encoder."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from hierarchy_nodes.speech.along import Along, AlongConfig
+
+
+class ConfirmingNetwork(Along):
+    """``(B, T, WIDTH)`` to ``(B,)`` logits, each that of the place that is likest to one."""
+
+    def __init__(self, config: AlongConfig) -> None:
+        super().__init__(config, 1)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return super().forward(frames)[..., 0].amax(dim=1)

@@ -1,0 +1,163 @@
+"""A suspected "stop" that is heard again: when, on what, and what the network learns from."""
+
+import numpy as np
+import pytest
+
+from hierarchy_nodes.errors import ConfigError
+from hierarchy_nodes.learning.stop.confirming import ConfirmOptions
+from hierarchy_nodes.learning.stop.confirming import train as train_confirmer
+from hierarchy_nodes.learning.stop.data import ClipOptions, Mixer, load
+from hierarchy_nodes.learning.stop.training import CLIPS, StopOptions, suspicion, train
+from hierarchy_nodes.learning.stop.windows import draw
+from hierarchy_nodes.speech.along import AlongConfig
+from hierarchy_nodes.speech.audio import RATE, Sound
+from hierarchy_nodes.speech.spotter import spotter as spotting
+from hierarchy_nodes.speech.spotter.confirming import WINDOW, StopConfirmer
+from hierarchy_nodes.speech.spotter.features import FRAME, HOP
+from hierarchy_nodes.speech.spotter.network import SpotterConfig
+from hierarchy_nodes.speech.spotter.options import SpotterOptions
+from hierarchy_nodes.speech.spotter.spotter import EVERY, StopSpotter
+
+FEW = ClipOptions(stops=12, around=12, near=12, commands=12, talk=12)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where a spotter was trained that has hardly learned anything."""
+    out = tmp_path_factory.mktemp("stop")
+    network = SpotterConfig(width=8, blocks=2)
+    train(out, StopOptions(steps=2, batch=2, clips=FEW, evaluate_records=8, network=network))
+    return out
+
+
+@pytest.fixture(scope="module")
+def weights(folder, tmp_path_factory):
+    options = ConfirmOptions(
+        steps=2, batch=4, windows=24, held_out=0.5, network=AlongConfig(width=16, blocks=1)
+    )
+    return train_confirmer(folder, tmp_path_factory.mktemp("confirm"), options)
+
+
+class Ears:
+    """In place of a confirmer: what it was asked, and what it answers."""
+
+    threshold = 0.5
+
+    def __init__(self, *answers):
+        self.answers, self.asked = list(answers), []
+
+    def __call__(self, samples):
+        self.asked.append(samples.copy())
+        return self.answers.pop(0) if self.answers else 0.0
+
+
+@pytest.fixture
+def ears(monkeypatch):
+    def put(*answers):
+        found = Ears(*answers)
+        monkeypatch.setattr(spotting, "confirmer", lambda path: found)
+        return found
+
+    return put
+
+
+def spotter_of(folder, confirm_stop=True, **options):
+    options = SpotterOptions(str(folder / "stop.onnx"), confirm_stop=confirm_stop, **options)
+    return StopSpotter(options)
+
+
+def sure_from(spotter, monkeypatch, first, last):
+    """Let the spotter's own network be sure in these frames alone."""
+    count = [0]
+
+    def hear(frames):
+        numbers = np.arange(count[0], count[0] + len(frames))
+        count[0] += len(frames)
+        return np.where((numbers >= first) & (numbers < last), 20.0, -20.0).astype(np.float32)
+
+    monkeypatch.setattr(spotter, "_hear", hear)
+
+
+def test_it_is_asked_only_what_is_suspected_and_not_too_often(folder, ears, monkeypatch):
+    listener = ears()
+    spotter = spotter_of(folder)
+    sure_from(spotter, monkeypatch, 100, 110)
+    samples = np.random.default_rng(0).uniform(-0.1, 0.1, 3 * RATE).astype(np.float32)
+    assert spotter.push(Sound(0.0, samples)) == []
+    # While it is suspected, and 0.3 s after that.
+    assert len(listener.asked) == -(-(10 + 30 - 1) // EVERY)
+    for number, window in enumerate(listener.asked):
+        end = (100 + number * EVERY) * HOP + FRAME
+        whole = np.pad(samples[:end], (WINDOW, 0))[-WINDOW:]
+        np.testing.assert_array_equal(window, whole)
+
+
+def test_what_is_confirmed_is_told_once_and_at_once(folder, ears, monkeypatch):
+    listener = ears(0.1, 0.2, 0.9)
+    spotter = spotter_of(folder)
+    sure_from(spotter, monkeypatch, 100, 200)
+    found = []
+    for begin in range(0, 3 * RATE, 320):
+        found += spotter.push(Sound(5 + begin / RATE, np.zeros(320, np.float32)))
+    (told,) = found
+    assert told.probability == 0.9
+    assert told.at == pytest.approx(5 + ((100 + 2 * EVERY) * HOP + FRAME) / RATE)
+    # 0.8 s later it may be another one: until 0.3 s after frame 200.
+    assert len(listener.asked) == 9
+
+
+def test_pieces_of_any_size_are_judged_alike(folder, ears, monkeypatch):
+    samples = np.random.default_rng(1).uniform(-0.1, 0.1, 2 * RATE).astype(np.float32)
+    asked = []
+    for size in (320, 1000, 2 * RATE):
+        listener = ears()
+        spotter = spotter_of(folder)
+        sure_from(spotter, monkeypatch, 50, 120)
+        for begin in range(0, len(samples), size):
+            spotter.push(Sound(begin / RATE, samples[begin : begin + size]))
+        asked.append(np.stack(listener.asked))
+    np.testing.assert_array_equal(asked[0], asked[1])
+    np.testing.assert_array_equal(asked[0], asked[2])
+
+
+def test_without_it_the_spotter_decides_alone(folder, ears, monkeypatch):
+    listener = ears()
+    spotter = spotter_of(folder, confirm_stop=False)
+    sure_from(spotter, monkeypatch, 100, 110)
+    assert len(spotter.push(Sound(0.0, np.zeros(2 * RATE, np.float32)))) == 1
+    assert listener.asked == []
+
+
+def test_windows_end_where_it_is_asked(folder):
+    mixer = Mixer(load(folder / CLIPS))
+    rng = np.random.default_rng(3)
+    drawn = [draw(mixer, rng) for _ in range(80)]
+    assert {samples.shape for samples, _ in drawn} == {(WINDOW,)}
+    assert 20 <= sum(stop for _, stop in drawn) <= 50
+    again = draw(mixer, np.random.default_rng(3))
+    np.testing.assert_array_equal(again[0], drawn[0][0])
+
+
+def test_what_was_learned_answers_and_is_used(folder, weights):
+    confirmer = StopConfirmer(str(weights))
+    assert 0 < confirmer(np.zeros(WINDOW, np.float32)) < 1
+    assert 0.5 <= confirmer.threshold < 1
+    spotter = spotter_of(folder, confirm_weights=str(weights), stop_threshold=1e-6)
+    found = spotter.push(Sound(0.0, np.random.default_rng(0).normal(0, 0.1, RATE).astype("f4")))
+    assert all(0 < f.probability < 1 for f in found)
+
+
+def test_weights_that_are_none_are_refused(folder, weights, tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere\.onnx cannot be used"):
+        StopConfirmer(str(tmp_path / "nowhere.onnx"))
+    old = tmp_path / "old.onnx"
+    old.write_bytes(weights.read_bytes())
+    old.with_suffix(".json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"no threshold beside it; .*hierarchy train confirm"):
+        StopConfirmer(str(old))
+
+
+def test_nearly_all_stops_are_suspected():
+    found = [(True, s / 1000) for s in range(1, 1001)] + [(False, 1e-5)] * 50
+    assert suspicion(found) == pytest.approx(0.006, abs=1e-3)
+    assert suspicion([(False, 0.4)]) == 0.0
