@@ -1,5 +1,6 @@
 """The words of corrections: what is said in training, from scores to sentences, the recogniser."""
 
+import itertools
 import json
 
 import numpy as np
@@ -14,7 +15,7 @@ from hierarchy_nodes.learning.words.phrases import MEASURED, TUNED
 from hierarchy_nodes.learning.words.training import WordsOptions, train
 from hierarchy_nodes.speech.along import AlongConfig
 from hierarchy_nodes.speech.audio import RATE, Sound
-from hierarchy_nodes.speech.commands.decoding import sentences
+from hierarchy_nodes.speech.commands.decoding import Usage, sentences
 from hierarchy_nodes.speech.commands.recogniser import CommandOptions, CommandRecogniser
 from hierarchy_nodes.speech.encoder import FRAMES, WIDTH, Encoder
 from hierarchy_nodes.speech.whisper import packaged
@@ -30,18 +31,41 @@ def scores(path, rivals=()):
 
 
 def test_words_are_read_once_and_the_same_word_twice_with_a_pause():
-    (found,) = sentences(scores([0, 3, 3, 0, 3, 2, 2, 0]))
+    found = sentences(scores([0, 3, 3, 0, 3, 2, 2, 0]))[0]
     assert found.words == (3, 3, 2)
     assert 0.8 < found.sure < 1.0
-    (silent,) = sentences(scores([0, 0]))
+    silent = sentences(scores([0, 0]))[0]
     assert (silent.words, silent.sure) == ((), 1.0)
 
 
-def test_the_next_sentences_differ_in_what_was_least_sure():
-    found = list(sentences(scores([0, 3, 0, 2, 0], {3: 5}), 4))
+def test_the_next_sentence_differs_in_what_was_least_sure():
+    found = sentences(scores([0, 3, 0, 2, 0], {3: 5}), 8)
     assert [s.words for s in found][:2] == [(3, 2), (3, 5)]
-    assert len({s.words for s in found}) == 4
+    assert len({s.words for s in found}) == len(found) == 8
     assert found[0].sure > found[1].sure
+
+
+def test_a_sentence_is_as_likely_as_all_ways_to_say_it():
+    random = np.random.default_rng(0).dirichlet(np.full(3, 5.0), 5)
+    shares = {}
+    for path in itertools.product(range(3), repeat=5):
+        words = tuple(word for word, _ in itertools.groupby(path) if word)
+        share = np.prod(random[np.arange(5), path])
+        shares[words] = shares.get(words, 0.0) + share
+    found = sentences(np.log(random).astype("f4"), 1000)
+    assert {s.words for s in found} == set(shares)
+    for sentence in found:
+        assert np.exp(sentence.score) == pytest.approx(shares[sentence.words], rel=1e-4)
+
+
+def test_how_people_speak_decides_between_words_that_sound_alike():
+    heard = scores([0, 1, 0, 3, 0], {3: 2})
+    words = ("", "a", "bit", "bat", "", "")
+    pairs = {"": {"a": 1.0}, "a": {"bit": 1.0}, "bit": {"": 0.5}, "bat": {"": 0.5}}
+    shares = {"bit": 0.3, "bat": 0.3}
+    plain = sentences(heard)[0]
+    usual = sentences(heard, follows=Usage(words, pairs, shares, 1.0).follows)[0]
+    assert (plain.words, usual.words) == ((1, 3), (1, 2))
 
 
 def test_measured_phrases_are_never_said_in_training_but_all_their_words_are():

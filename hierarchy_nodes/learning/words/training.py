@@ -129,7 +129,7 @@ class WordsTrainer(BaseTrainer):
                 scores.transpose(0, 1), words, lengths, counts, BLANK, zero_infinity=True
             )
             loss += float(value) / len(which)
-            best = next(sentences(scores[0].cpu().numpy()))
+            best = sentences(scores[0].cpu().numpy())[0]
             right += best.words == tuple(self._words[i])
         return {"held_out": {"right": round(right / len(which), 4), "loss": round(loss, 4)}}
 

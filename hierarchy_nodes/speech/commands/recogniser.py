@@ -22,7 +22,7 @@ from hierarchy_nodes.speech.whisper import WhisperOptions, WhisperRecogniser
 
 OTHER = "<other>"
 # Sentences of the network that are looked at.
-_MOST = 64
+_MOST = 48
 
 
 @dataclass(frozen=True)
@@ -50,23 +50,21 @@ class CommandRecogniser(WhisperRecogniser):
         super().__init__(options)
         self._encoder = Encoder(self._model.model)
         self._session, facts = load(options.words, "words", ("vocabulary", "pairs", "shares"))
-        self._vocabulary = ["", *(str(word) for word in facts["vocabulary"])]
-        self._usage = Usage(facts["pairs"], facts["shares"])
+        self._words = ("", *(str(word) for word in facts["vocabulary"]))
+        self._usage = Usage(self._words, facts["pairs"], facts["shares"], options.usage)
 
     def recognise(self, sound: Sound, names: Sequence[str] = ()) -> Heard:
         frames = self._encoder(sound.samples)
         (scores,) = self._session.run(None, {"frames": frames[None]})
-        found = [self._read(sentence) for sentence in sentences(scores[0], _MOST)]
-        for _, sentence, text in sorted(found, key=lambda each: -each[0]):
+        for sentence in sentences(scores[0], _MOST, self._usage.follows):
+            text = self._text(sentence)
             if sentence.sure >= self.options.sure and OTHER not in text and _understood(text):
                 return Heard(text, sentence.mean)
         return super().recognise(sound, names)
 
-    def _read(self, sentence: Sentence) -> tuple[float, Sentence, str]:
-        """How likely it is that this was said, and its words."""
-        words = [self._vocabulary[number] for number in sentence.words]
-        score = sentence.score + self.options.usage * self._usage.score(words)
-        return score, sentence, " ".join(words).replace(" ,", ",").strip(", ")
+    def _text(self, sentence: Sentence) -> str:
+        words = (self._words[number] for number in sentence.words)
+        return " ".join(words).replace(" ,", ",").strip(", ")
 
 
 def _understood(text: str) -> bool:
