@@ -27,6 +27,7 @@ EXECUTION = (
     "no_verify",
     "through_ros",
     "person",
+    "record",
 )
 # The suites that axes can be chosen for.
 BY_AXIS = ("axes", pointing.SUITE)
@@ -110,6 +111,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=PEOPLE,
         help="who stands by in the suite spoken and says what goes wrong: spoken, into the "
         "microphone; typed, understood word by word (default %(default)s)",
+    )
+    parser.add_argument(
+        "--record",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="record each episode in a folder of its own there, for 'hierarchy corrections' and "
+        "'hierarchy learn'",
     )
     parser.add_argument(
         "--compare",
@@ -229,9 +238,12 @@ def _setting(a: argparse.Namespace) -> dict[str, Any]:
         "drop": tuple(a.drop),
         "camera_shift": a.camera_shift,
         "person": a.person,
+        "record": "" if a.record is None else str(a.record),
     }
     if a.through_ros:
-        simulated = [k for k in ("latency", "perturb", "drop", "camera_shift") if setting[k]]
+        simulated = [
+            k for k in ("latency", "perturb", "drop", "camera_shift", "record") if setting[k]
+        ]
         simulated += ["--plan true"] if plan == "true" else []
         simulated += ["--no-verify"] if a.no_verify else []
         simulated += ["--attempts"] if a.attempts != ATTEMPTS else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from hierarchy_nodes.parameters import make
 from hierarchy_nodes.types import Observation
 
 if TYPE_CHECKING:
+    from hierarchy_nodes.learning.recording import EpisodeRecorder
     from hierarchy_nodes.learning.talk import Talk
 
 # Things come to rest before the referee looks.
@@ -64,6 +66,7 @@ def run_episode(spec: EpisodeSpec) -> EpisodeResult:
         scene, task = hard.scene, hard.task
     cell = Cell(scene)
     rng = np.random.default_rng([spec.seed, 2])
+    recorder: EpisodeRecorder | None = None
     try:
         if spec.camera_shift:
             cell.move_camera("front", shifted_camera(rng, SHIFT, TURN, exact=True))
@@ -92,6 +95,7 @@ def run_episode(spec: EpisodeSpec) -> EpisodeResult:
         talk = _talk(spec, cell, task)
         if talk is not None:
             stack.watchers.append(talk)
+        recorder = _recorder(spec, stack)
         _make_hard(stack, hard)
         stack.run(0.5)
         switch: dict[str, Any] = {}
@@ -129,7 +133,18 @@ def run_episode(spec: EpisodeSpec) -> EpisodeResult:
             restarts=stack.executor.statistics.restarts,
         )
     finally:
+        if recorder is not None:
+            recorder.close()
         cell.close()
+
+
+def _recorder(spec: EpisodeSpec, stack: InProcessStack) -> EpisodeRecorder | None:
+    if not spec.record:
+        return None
+    # Needs ROS, as nothing else here does.
+    from hierarchy_nodes.learning.recording import EpisodeRecorder
+
+    return EpisodeRecorder(Path(spec.record) / f"episode-{spec.seed}", stack)
 
 
 def _drawn(spec: EpisodeSpec) -> tuple[SceneSpec, TaskSpec | Errand]:

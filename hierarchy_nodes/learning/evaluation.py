@@ -62,6 +62,7 @@ class EpisodeSpec:
         surprise: What a person does to a thing of the task midway, one of `SURPRISES`.
         hardness: What the stack is up against, one of `hardness.HARDNESSES`.
         person: Who stands by and says what goes wrong, one of `exchanges.PEOPLE`.
+        record: Folder in which it is recorded, in one of its own; empty: it is not.
     """
 
     index: int
@@ -85,6 +86,7 @@ class EpisodeSpec:
     surprise: str = ""
     hardness: str = ""
     person: str = exchanges.NONE
+    record: str = ""
 
 
 @dataclass

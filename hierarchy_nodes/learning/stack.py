@@ -98,6 +98,7 @@ class InProcessStack:
         latencies: What the calls really took.
         watchers: Called after every control period.
         outcomes: Of the tasks that have ended.
+        listeners: Called with each plan, segments and correction, as the nodes publish them.
         lens: What comes between the table and the camera, if anything does.
     """
 
@@ -125,6 +126,7 @@ class InProcessStack:
         self.rejected = 0
         self.watchers: list[Callable[[InProcessStack], None]] = []
         self.outcomes: list[Outcome] = []
+        self.listeners: list[Callable[[Plan | Segments | Correction], None]] = []
         self.lens: Callable[[RgbdFrame], RgbdFrame] | None = None
         self._session, self._spoken = Session(CorrectionConfig()), 0
         self._frames: deque[tuple[RgbdFrame, RobotState]] = deque(maxlen=_KEPT_FRAMES)
@@ -167,6 +169,7 @@ class InProcessStack:
         base, stamp = f"said-{self._spoken}", self.time if stamp is None else stamp
         found = self._session.hear(text, stamp, self.time, base, confidence)
         for correction in found:
+            self._tell(correction)
             if correction.kind == CorrectionKind.STOP:
                 self._stop(True, text)
             elif self._session.resets_stop(correction):
@@ -193,13 +196,23 @@ class InProcessStack:
         """The one being executed."""
         return self._plan
 
+    @property
+    def seen(self) -> bool:
+        """Whether there was an image yet."""
+        return bool(self._frames)
+
+    def frame(self, stamp: float) -> tuple[RgbdFrame, RobotState]:
+        """The image of the last two seconds taken nearest to `stamp`, and the arm then."""
+        return min(self._frames, key=lambda pair: abs(pair[0].stamp - stamp))
+
     def publish(self, plan: Plan) -> None:
         """The executive's port: everybody gets `plan`."""
+        self._tell(plan)
         self._plan = plan if plan.path and plan.prompts else None
         self._core.plan(plan, self.time)
         self.executor.set_validity(plan.plan_id, plan.valid_until)
         if self._plan is not None and self._frames:
-            frame, robot = min(self._frames, key=lambda pair: abs(pair[0].stamp - plan.stamp))
+            frame, robot = self.frame(plan.stamp)
             begin = time.perf_counter()
             segments = self._segmenter.reset(plan, frame, robot)
             self.latencies.timed("segmenter", begin)
@@ -265,6 +278,7 @@ class InProcessStack:
 
     def _deliver(self, segments: Segments) -> None:
         def deliver() -> None:
+            self._tell(segments)
             self._core.segments(segments)
             self.executive.track(segments)
 
@@ -303,6 +317,10 @@ class InProcessStack:
         except ChunkRejected:
             # As on the real arm: it holds, and the controller finds itself stuck.
             self.rejected += 1
+
+    def _tell(self, news: Plan | Segments | Correction) -> None:
+        for listener in self.listeners:
+            listener(news)
 
     def after(self, seconds: float, action: Callable[[], None]) -> None:
         """Do `action` so many simulated seconds from now."""
