@@ -1,0 +1,94 @@
+"""The figures of ``benchmarks/corrections/run`` as Markdown, with the learning curve as a picture:
+``python -m ... FOLDER``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from benchmarks.tables import share
+from hierarchy_nodes.learning.comparison import compare
+from hierarchy_nodes.learning.hardness import HARDNESSES
+
+CURVE = "learning.png"
+LESSONS = 10  # corrected episodes in a round
+ROUNDS = [f"after_{i}" for i in range(1, 6)]
+
+
+def main(folder: Path) -> None:
+    """Print what `folder` has, and draw the curve into it."""
+    runs = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    print("\n".join(report(folder, runs)))
+    draw(folder / CURVE, runs)
+
+
+def report(folder: Path, runs: dict[str, Any]) -> Iterator[str]:
+    """Lines of Markdown; parts that were not run are left out."""
+    rounds = [name for name in ROUNDS if name in runs]
+    titles = {"alone": "alone", "corrected": "corrected"}
+    titles |= {name: f"alone after {LESSONS * (i + 1)}" for i, name in enumerate(rounds)}
+    shown = [name for name in titles if name in runs]
+    yield "| hard by | " + " | ".join(titles[name] for name in shown) + " |"
+    yield "|---|" + "---|" * len(shown)
+    for kind in HARDNESSES:
+        parts = (share(runs[name]["per_hardness"][kind]) for name in shown)
+        yield f"| {kind} | " + " | ".join(parts) + " |"
+    yield "| all | " + " | ".join(share(runs[name]) for name in shown) + " |"
+    yield ""
+    for name in shown[1:]:
+        yield _beside(folder, "alone", name, titles[name])
+    if "base" in runs and "base_after" in runs:
+        yield _beside(folder, "base", "base_after", "the basic suite, afterwards")
+    for name in ("corrected", *(f"lessons_{i}" for i in range(1, 6))):
+        if name in runs:
+            said = runs[name]["spoken"]
+            yield (
+                f"- {name}: {said['utterances']} sentences in {runs[name]['episodes']} episodes, "
+                f"understood {share(said['understood'])}"
+            )
+
+
+def draw(path: Path, runs: dict[str, Any]) -> None:
+    """Success against corrected episodes, for each hardness and for all; nothing without rounds."""
+    names = ["alone", *(name for name in ROUNDS if name in runs)]
+    if "alone" not in runs or len(names) == 1:
+        return
+    lessons = [LESSONS * i for i in range(len(names))]
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for kind in HARDNESSES:
+        rates = [100 * runs[name]["per_hardness"][kind]["success_rate"] for name in names]
+        axes.plot(lessons, rates, marker=".", linewidth=1, label=kind)
+    rates = [100 * runs[name]["success_rate"] for name in names]
+    off = [
+        [abs(100 * x - r) for x in runs[n]["interval"]] for n, r in zip(names, rates, strict=True)
+    ]
+    axes.errorbar(
+        lessons, rates, list(zip(*off, strict=True)), capsize=3, color="black", label="all, 95%"
+    )
+    if "corrected" in runs:
+        axes.axhline(
+            100 * runs["corrected"]["success_rate"], color="gray", ls="--", label="while corrected"
+        )
+    axes.set(xlabel="corrected episodes learned from", ylabel="done alone, %", ylim=(0, 102))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=110)
+
+
+def _beside(folder: Path, first: str, second: str, title: str) -> str:
+    pair = compare(folder / f"{second}.json", folder / f"{first}.json")
+    return (
+        f"- {title} beside {first}, the same {pair['episodes']} episodes: "
+        f"{pair['difference']:+.1%}, p = {pair['p']:.2g}"
+    )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
