@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -14,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hierarchy_nodes.files import whole, write_json
+from hierarchy_nodes.files import write_json
 from hierarchy_nodes.learning.encoded import Encoded
+from hierarchy_nodes.learning.onnx_file import export
 from hierarchy_nodes.learning.plot import Curve
 from hierarchy_nodes.learning.stop.training import CLIPS, choose, rates
 from hierarchy_nodes.learning.stop.windows import windows
@@ -24,8 +24,6 @@ from hierarchy_nodes.parameters import param
 from hierarchy_nodes.speech.along import AlongConfig
 from hierarchy_nodes.speech.encoder import FRAMES, WIDTH
 from hierarchy_nodes.speech.spotter.confirming_network import ConfirmingNetwork
-
-_OPSET = 17
 
 
 @dataclass(frozen=True)
@@ -106,19 +104,8 @@ class ConfirmTrainer(BaseTrainer):
     def write(self, training: dict[str, Any]) -> None:
         path = self.out / self.WEIGHTS
         threshold = choose(self.look())
-        with whole(path) as draft, warnings.catch_warnings():
-            # That there is a newer exporter, which needs one more package.
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                self.average.cpu(),
-                (torch.zeros(1, FRAMES, WIDTH),),
-                draft,
-                dynamo=False,
-                input_names=["frames"],
-                output_names=["logits"],
-                dynamic_axes={"frames": {1: "time"}},
-                opset_version=_OPSET,
-            )
+        frames = {"frames": torch.zeros(1, FRAMES, WIDTH)}
+        export(self.average.cpu(), path, frames, ["logits"], {"frames": {1: "time"}})
         self.average.to(self.device)
         write_json(
             path.with_suffix(".json"), {"threshold": round(threshold, 4), "training": training}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -14,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hierarchy_nodes.files import whole, write_json
+from hierarchy_nodes.files import write_json
+from hierarchy_nodes.learning.onnx_file import export
 from hierarchy_nodes.learning.plot import Curve
 from hierarchy_nodes.learning.stop.data import ClipOptions, Clips, Mixer, speak
 from hierarchy_nodes.learning.trainer import BaseTrainer, RunOptions, processes
@@ -25,7 +25,6 @@ from hierarchy_nodes.speech.spotter.network import SpotterConfig, SpotterNetwork
 CLIPS = "clips.npz"
 # Steps after which the random numbers of evaluation begin.
 _HELD_OUT = 10**9
-_OPSET = 17
 # So many frames in a row must be above the threshold, which is one of these.
 COUNT = 3
 _THRESHOLDS = np.linspace(0.5, 0.98, 49)
@@ -116,7 +115,15 @@ class StopTrainer(BaseTrainer):
         path = self.out / self.WEIGHTS
         found = self.look(4 * self.options.evaluate_records)
         self.average.cpu()
-        export(self.average, path)
+        # For a stream: what the network remembers goes in and comes out beside the frames.
+        past = {f"past_{i}": memory for i, memory in enumerate(self.average.nothing())}
+        export(
+            Streaming(self.average),
+            path,
+            {"frames": torch.zeros(1, 3, BANDS), **past},
+            ["logits", *(f"now_{i}" for i in range(len(past)))],
+            {"frames": {1: "time"}, "logits": {1: "time"}},
+        )
         self.average.to(self.device)
         context = self.options.network.context
         facts = {
@@ -130,27 +137,6 @@ class StopTrainer(BaseTrainer):
     def curves(self, looks: Sequence[dict[str, Any]]) -> list[Curve]:
         steps = [n["step"] for n in looks]
         return [(name, steps, [n["held_out"][name] for n in looks]) for name in ("heard", "false")]
-
-
-def export(network: SpotterNetwork, path: Path) -> None:
-    """Write it as ONNX, for a stream: frames and ``past_0`` to ``past_N`` in, logits and ``now_0``
-    to ``now_N`` out.
-    """
-    past = network.nothing()
-    names = [f"past_{i}" for i in range(len(past))], [f"now_{i}" for i in range(len(past))]
-    with whole(path) as draft, warnings.catch_warnings():
-        # That there is a newer exporter, which needs one more package.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            Streaming(network).eval(),
-            (torch.zeros(1, 3, BANDS), *past),
-            draft,
-            dynamo=False,
-            input_names=["frames", *names[0]],
-            output_names=["logits", *names[1]],
-            dynamic_axes={"frames": {1: "time"}, "logits": {1: "time"}},
-            opset_version=_OPSET,
-        )
 
 
 def choose(found: list[tuple[bool, float]]) -> float:

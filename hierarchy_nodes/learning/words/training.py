@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -14,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hierarchy_nodes.files import whole, write_json
+from hierarchy_nodes.files import write_json
 from hierarchy_nodes.learning.encoded import Encoded
+from hierarchy_nodes.learning.onnx_file import export
 from hierarchy_nodes.learning.plot import Curve
 from hierarchy_nodes.learning.trainer import BaseTrainer, RunOptions, processes
 from hierarchy_nodes.learning.words import sayings
@@ -27,7 +27,6 @@ from hierarchy_nodes.speech.commands.network import WordsNetwork
 from hierarchy_nodes.speech.encoder import WIDTH
 
 SENTENCES = "sentences"
-_OPSET = 17
 
 
 @dataclass(frozen=True)
@@ -138,19 +137,9 @@ class WordsTrainer(BaseTrainer):
 
     def write(self, training: dict[str, Any]) -> None:
         path = self.out / self.WEIGHTS
-        with whole(path) as draft, warnings.catch_warnings():
-            # That there is a newer exporter, which needs one more package.
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                self.average.cpu(),
-                (torch.zeros(1, 40, WIDTH),),
-                draft,
-                dynamo=False,
-                input_names=["frames"],
-                output_names=["scores"],
-                dynamic_axes={"frames": {1: "time"}, "scores": {1: "places"}},
-                opset_version=_OPSET,
-            )
+        dynamic = {"frames": {1: "time"}, "scores": {1: "places"}}
+        frames = {"frames": torch.zeros(1, 40, WIDTH)}
+        export(self.average.cpu(), path, frames, ["scores"], dynamic)
         self.average.to(self.device)
         pairs, shares = sayings.usage()
         facts = {"vocabulary": list(sayings.vocabulary()), "pairs": pairs, "shares": shares}

@@ -1,0 +1,43 @@
+"""Networks into ONNX files."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from hierarchy_nodes.files import whole
+
+_OPSET = 17
+
+
+def export(
+    network: nn.Module,
+    path: Path,
+    inputs: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    dynamic: Mapping[str, Mapping[int, str]],
+) -> None:
+    """Write it whole or not at all; it must be on the CPU.
+
+    Args:
+        inputs: An example of each, by its name and in its order.
+        outputs: Their names.
+        dynamic: Of inputs and outputs, which axes may have another length, and what they are.
+    """
+    with whole(path) as draft, warnings.catch_warnings():
+        # That there is a newer exporter, which needs one more package.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network.eval(),
+            tuple(inputs.values()),
+            draft,
+            dynamo=False,
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_axes={name: dict(axes) for name, axes in dynamic.items()},
+            opset_version=_OPSET,
+        )
