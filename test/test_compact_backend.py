@@ -375,11 +375,30 @@ def test_doubt_is_a_question_and_done_is_told(world):
     assert caught.value.code == ErrorCode.OUT_OF_REACH
 
 
-def test_a_path_without_sense_is_no_plan(world):
+def without(answer, *events):
+    """The same path, along which these things never happen."""
+    path = tuple(replace(p, event=Gripper.KEEP) if p.event in events else p for p in answer.path)
+    return replace(answer, path=path)
+
+
+@pytest.mark.parametrize(
+    "events", [(Gripper.CLOSE,), (Gripper.OPEN,), (Gripper.CLOSE, Gripper.OPEN)]
+)
+def test_a_path_that_comes_to_target_and_goal_takes_and_lets_go_there(world, events):
     frame, _, robot = world
     answer = placing(frame)
-    open_hand = tuple(replace(p, event=Gripper.KEEP) for p in answer.path)
-    for path, why in ((open_hand, "never closes"), (answer.path[:3], "never opens")):
+    plans = [
+        CompactPlanner(CompactOptions(), Script(a)).plan(PlanRequest(PUT, frame, robot))
+        for a in (answer, without(answer, *events))
+    ]
+    assert [p.gripper for p in plans[1].path] == [p.gripper for p in plans[0].path]
+
+
+def test_a_path_without_sense_is_no_plan(world):
+    frame, _, robot = world
+    answer = without(placing(frame), Gripper.CLOSE, Gripper.OPEN)
+    elsewhere = tuple(replace(p, x=0.02, y=0.9) for p in answer.path)
+    for path, why in ((elsewhere, "never closes"), (answer.path[:3], "never opens")):
         planner = CompactPlanner(CompactOptions(), Script(replace(answer, path=path)))
         with pytest.raises(PlanRejected, match=why):
             planner.plan(PlanRequest(PUT, frame, robot))

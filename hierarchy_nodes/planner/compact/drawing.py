@@ -37,6 +37,8 @@ _NUMBERS = {2: "two", 3: "three", 4: "four"}
 _FLOOR = 0.008
 # A path that takes something farther from the target misses it: share of the image's width.
 _OFF_TARGET = 0.03
+# A point that is as near to a thing is where it is touched: share of the image's width.
+_AT_SPOT = 0.06
 # What is put down first is carried and left this much higher, metres.
 _UP = 0.15
 
@@ -131,13 +133,7 @@ def _path(answer: Answer, question: Question) -> tuple[PathPoint, ...]:
         first = Gripper.KEEP
     start = draw_path(request.frame, request.robot.tool.position, first, [])
     rest = answer.path[1:]
-    events = [p.event for p in rest]
-    if touches:
-        events = [Gripper.KEEP] * len(rest)
-    elif not request.holding and Gripper.CLOSE not in events:
-        raise _senseless("its path never closes the gripper", answer)
-    elif Gripper.OPEN not in events:
-        raise _senseless("its path never opens the gripper", answer)
+    events = [Gripper.KEEP] * len(rest) if touches else _events(rest, answer, request.holding)
     if len(rest) < 2:
         raise _senseless(f"its path has {len(answer.path)} points", answer)
     if not request.holding and Gripper.CLOSE in events:
@@ -147,6 +143,36 @@ def _path(answer: Answer, question: Question) -> tuple[PathPoint, ...]:
         for p, event in zip(rest, events, strict=True)
     )
     return (*start, *points)
+
+
+def _events(path: tuple[Drawn, ...], answer: Answer, holding: bool) -> list[Gripper]:
+    """What the gripper does at each point of a path that takes something and lets go of it.
+
+    Where the network says nothing of that, though its path comes to target and goal, it is there.
+    """
+    events = [p.event for p in path]
+    taken = -1
+    if not holding:
+        if Gripper.CLOSE not in events:
+            last = events.index(Gripper.OPEN) if Gripper.OPEN in events else len(events)
+            taken = _nearest(path[:last], answer.targets[0])
+            if taken < 0:
+                raise _senseless("its path never closes the gripper", answer)
+            events[taken] = Gripper.CLOSE
+        taken = events.index(Gripper.CLOSE)
+    if Gripper.OPEN not in events[taken + 1 :]:
+        left = -1 if answer.goal is None else _nearest(path[taken + 1 :], answer.goal)
+        if left < 0:
+            raise _senseless("its path never opens the gripper", answer)
+        events[taken + 1 + left] = Gripper.OPEN
+    return events
+
+
+def _nearest(path: tuple[Drawn, ...], spot: Spot) -> int:
+    """Which point is at `spot`; -1 if none is."""
+    away = [math.hypot(p.x - spot.x, p.y - spot.y) for p in path]
+    best = min(range(len(path)), key=away.__getitem__, default=-1)
+    return best if best >= 0 and away[best] < _AT_SPOT else -1
 
 
 def _to_target(path: tuple[Drawn, ...], taken: int, target: Spot) -> tuple[Drawn, ...]:
