@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+
+from hierarchy_nodes.learning.comparison import compare
 
 
 def share(found: dict[str, Any]) -> str:
@@ -22,3 +26,17 @@ def groups(title: str, found: dict[str, Any]) -> Iterator[str]:
     for name, part in found.items():
         yield f"| {name} | {share(part)} |"
     yield ""
+
+
+def runs_in(folder: Path) -> dict[str, Any]:
+    """What was measured, by the names of its files."""
+    return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+
+
+def beside(title: str, first: Path, second: Path) -> str:
+    """A line about two evaluations of the same episodes: how much better the first one is."""
+    pair = compare(first, second)
+    return (
+        f"- {title}, the same {pair['episodes']} episodes: {pair['difference']:+.1%}, "
+        f"p = {pair['p']:.2g}"
+    )

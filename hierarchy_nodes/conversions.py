@@ -119,6 +119,16 @@ def camera_info_from_msg(message: CameraInfo) -> types.CameraIntrinsics:
     return types.CameraIntrinsics(message.width, message.height, k[0], k[4], k[2], k[5])
 
 
+def frame_to_msgs(frame: types.RgbdFrame) -> tuple[Image, Image, CameraInfo]:
+    """Colour (rgb8), depth (16UC1) and the camera of one RGB-D frame, under its stamp."""
+    stamp, name = frame.stamp, frame.frame_id
+    return (
+        image_to_msg(frame.color, "rgb8", stamp, name),
+        image_to_msg(depth_to_millimetres(frame.depth), "16UC1", stamp, name),
+        camera_info_to_msg(frame.intrinsics, stamp, name),
+    )
+
+
 def frame_from_msgs(
     color: Image, depth: Image, info: CameraInfo, camera_pose: PoseMsg
 ) -> types.RgbdFrame:

@@ -7,13 +7,14 @@ from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.learning.stop.confirming import ConfirmOptions
 from hierarchy_nodes.learning.stop.confirming import train as train_confirmer
 from hierarchy_nodes.learning.stop.data import ClipOptions, Mixer, load
-from hierarchy_nodes.learning.stop.training import CLIPS, StopOptions, suspicion, train
+from hierarchy_nodes.learning.stop.detector import suspicion
+from hierarchy_nodes.learning.stop.training import CLIPS, StopOptions, train
 from hierarchy_nodes.learning.stop.windows import draw
 from hierarchy_nodes.speech.along import AlongConfig
 from hierarchy_nodes.speech.audio import RATE, Sound
-from hierarchy_nodes.speech.spotter import spotter as spotting
-from hierarchy_nodes.speech.spotter.confirming import WINDOW, StopConfirmer
-from hierarchy_nodes.speech.spotter.features import FRAME, HOP
+from hierarchy_nodes.speech.spotter import confirming
+from hierarchy_nodes.speech.spotter.confirming import StopConfirmer
+from hierarchy_nodes.speech.spotter.features import FRAME, HOP, WINDOW
 from hierarchy_nodes.speech.spotter.network import SpotterConfig
 from hierarchy_nodes.speech.spotter.options import SpotterOptions
 from hierarchy_nodes.speech.spotter.spotter import EVERY, StopSpotter
@@ -55,7 +56,7 @@ class Ears:
 def ears(monkeypatch):
     def put(*answers):
         found = Ears(*answers)
-        monkeypatch.setattr(spotting, "confirmer", lambda path: found)
+        monkeypatch.setattr(confirming, "confirmer", lambda path: found)
         return found
 
     return put

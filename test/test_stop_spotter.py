@@ -9,7 +9,8 @@ import torch
 from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.learning.stop import corpus, measure, mixing, neural_voices, voices
 from hierarchy_nodes.learning.stop.data import NEAR, ClipOptions, Mixer, load, speak, targets
-from hierarchy_nodes.learning.stop.training import StopOptions, choose, rates, train
+from hierarchy_nodes.learning.stop.detector import choose, rates
+from hierarchy_nodes.learning.stop.training import StopOptions, train
 from hierarchy_nodes.speech.audio import RATE, Sound
 from hierarchy_nodes.speech.spotter.features import BANDS, FRAME, HOP, log_mel
 from hierarchy_nodes.speech.spotter.network import SpotterConfig, SpotterNetwork

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.tables import groups, share
+from benchmarks.tables import groups, runs_in, share
 from hierarchy_nodes.learning.comparison import compare
 
 NAMES = {
@@ -33,7 +32,7 @@ _TIMES = ("n", "p50", "p99")
 
 def main(folder: Path) -> None:
     """Print what `folder` has."""
-    runs = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    runs = runs_in(folder)
     print("\n".join(report(folder, runs)))
 
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +11,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.tables import share
-from hierarchy_nodes.learning.comparison import compare
+from benchmarks.tables import beside, runs_in, share
 from hierarchy_nodes.learning.hardness import HARDNESSES
 
 CURVE = "learning.png"
@@ -23,7 +21,7 @@ ROUNDS = [f"after_{i}" for i in range(1, 6)]
 
 def main(folder: Path) -> None:
     """Print what `folder` has, and draw the curve into it."""
-    runs = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    runs = runs_in(folder)
     print("\n".join(report(folder, runs)))
     draw(folder / CURVE, runs)
 
@@ -42,9 +40,9 @@ def report(folder: Path, runs: dict[str, Any]) -> Iterator[str]:
     yield "| all | " + " | ".join(share(runs[name]) for name in shown) + " |"
     yield ""
     for name in shown[1:]:
-        yield _beside(folder, "alone", name, titles[name])
+        yield beside(f"{titles[name]} beside alone", folder / f"{name}.json", folder / "alone.json")
     if "base" in runs and "base_after" in runs:
-        yield _beside(folder, "base", "base_after", "the basic suite, afterwards")
+        yield beside("basic, after beside before", folder / "base_after.json", folder / "base.json")
     for name in ("corrected", *(f"lessons_{i}" for i in range(1, 6))):
         if name in runs:
             said = runs[name]["spoken"]
@@ -80,14 +78,6 @@ def draw(path: Path, runs: dict[str, Any]) -> None:
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(path, dpi=110)
-
-
-def _beside(folder: Path, first: str, second: str, title: str) -> str:
-    pair = compare(folder / f"{second}.json", folder / f"{first}.json")
-    return (
-        f"- {title} beside {first}, the same {pair['episodes']} episodes: "
-        f"{pair['difference']:+.1%}, p = {pair['p']:.2g}"
-    )
 
 
 if __name__ == "__main__":

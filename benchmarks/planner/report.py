@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.tables import groups, share
-from hierarchy_nodes.learning.comparison import compare
+from benchmarks.tables import beside, groups, runs_in, share
 
 AXES = {"axes": "hierarchical", "axes_flat": "flat", "axes_classical": "classical"}
 ERRANDS = {
@@ -20,7 +18,7 @@ ERRANDS = {
 
 def main(folder: Path) -> None:
     """Print what `folder` has."""
-    runs = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    runs = runs_in(folder)
     print("\n".join(report(folder, runs)))
 
 
@@ -53,11 +51,8 @@ def _axes(folder: Path, runs: dict[str, Any]) -> Iterator[str]:
     yield ""
     for name in runs:
         if name != "axes":
-            pair = compare(folder / "axes.json", folder / f"{name}.json")
-            yield (
-                f"- hierarchical beside {AXES[name]}, the same {pair['episodes']} episodes: "
-                f"{pair['difference']:+.1%}, p = {pair['p']:.2g}"
-            )
+            title = f"hierarchical beside {AXES[name]}"
+            yield beside(title, folder / "axes.json", folder / f"{name}.json")
     yield ""
 
 

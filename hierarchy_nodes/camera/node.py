@@ -58,16 +58,15 @@ class CameraNode(HierarchyNode):
             time.sleep(self.config.poll_period)
 
     def _publish(self, frame: RgbdFrame) -> None:
-        stamp, name = frame.stamp, frame.frame_id
         pose = frame.camera_pose
         if not _same(pose, self._published_pose):
             base = self.config.base_frame
-            self._pose.publish(conversions.pose_stamped(stamp, base, pose))
+            self._pose.publish(conversions.pose_stamped(frame.stamp, base, pose))
             self._published_pose = pose
-        self._info.publish(conversions.camera_info_to_msg(frame.intrinsics, stamp, name))
-        self._color.publish(conversions.image_to_msg(frame.color, "rgb8", stamp, name))
-        millimetres = conversions.depth_to_millimetres(frame.depth)
-        self._depth.publish(conversions.image_to_msg(millimetres, "16UC1", stamp, name))
+        color, depth, info = conversions.frame_to_msgs(frame)
+        self._info.publish(info)
+        self._color.publish(color)
+        self._depth.publish(depth)
 
     def _tell(self) -> None:
         health = self._source.health(self.now())

@@ -16,7 +16,6 @@ from hierarchy_nodes.recorder import metadata
 from hierarchy_nodes.recorder.writer import SUFFIX, McapFile, Topic
 from hierarchy_nodes.types import Correction, Plan, RgbdFrame, Segments
 
-_CAMERA = "camera"
 # Seconds between two states of the arm, and between two images beside those that plans are made of.
 _ARM, _IMAGES = 0.05, 0.5
 
@@ -82,14 +81,10 @@ class EpisodeRecorder:
         self._put("joint_states", conversions.joint_state_to_msg(robot, names, gripper))
 
     def _look(self, frame: RgbdFrame) -> None:
-        stamp, name = frame.stamp, frame.frame_id
-        depth = conversions.depth_to_millimetres(frame.depth)
-        info = conversions.camera_info_to_msg(frame.intrinsics, stamp, name)
-        self._put(f"{_CAMERA}/color/camera_info", info)
-        color = conversions.image_to_msg(frame.color, "rgb8", stamp, name)
-        self._put(f"{_CAMERA}/color/image_raw", color)
-        depth_image = conversions.image_to_msg(depth, "16UC1", stamp, name)
-        self._put(f"{_CAMERA}/aligned_depth_to_color/image_raw", depth_image)
+        color, depth, info = conversions.frame_to_msgs(frame)
+        self._put("camera/color/camera_info", info)
+        self._put("camera/color/image_raw", color)
+        self._put("camera/aligned_depth_to_color/image_raw", depth)
 
     def _put(self, name: str, message: Any) -> None:
         kind = type(message)

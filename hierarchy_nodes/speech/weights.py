@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,18 @@ def packaged_weights(name: str) -> Path:
     return share_folder() / "config" / "weights" / f"{name}.onnx"
 
 
-def load(path: str, name: str, keys: tuple[str, ...]) -> tuple[onnxruntime.InferenceSession, Any]:
+def load(
+    path: str, name: str, facts: Mapping[str, Callable[[Any], Any]]
+) -> tuple[onnxruntime.InferenceSession, dict[str, Any]]:
     """The network, on one thread, and its facts.
 
     Args:
         path: ONNX file; empty: the one that comes with the package.
         name: Of the network, for messages and the packaged file.
-        keys: Facts that there must be.
+        facts: Those that there must be, and what makes a value of each out of JSON.
 
     Raises:
-        ConfigError: No such file, no network in it, or facts are missing.
+        ConfigError: No such file, no network in it, or facts are missing or make no sense.
     """
     file = Path(path).expanduser() if path else packaged_weights(name)
     settings = onnxruntime.SessionOptions()
@@ -34,8 +37,9 @@ def load(path: str, name: str, keys: tuple[str, ...]) -> tuple[onnxruntime.Infer
     # A thread that waits busily would take a core from others.
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        facts = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
-        missing = [key for key in keys if key not in facts]
+        found = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+        missing = [key for key in facts if key not in found]
+        known = {key: kind(found[key]) for key, kind in facts.items() if key in found}
     except (OSError, ValueError, TypeError) as error:
         raise ConfigError(f"network '{name}': {file} cannot be used: {error}") from error
     if missing:
@@ -49,4 +53,4 @@ def load(path: str, name: str, keys: tuple[str, ...]) -> tuple[onnxruntime.Infer
         )
     except Exception as error:  # onnxruntime has exceptions of its own for every case
         raise ConfigError(f"network '{name}': {file} is no network: {error}") from error
-    return session, facts
+    return session, known

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,10 +15,10 @@ from torch.nn import functional
 from hierarchy_nodes.files import write_json
 from hierarchy_nodes.learning.encoded import Encoded
 from hierarchy_nodes.learning.onnx_file import export
-from hierarchy_nodes.learning.plot import Curve
-from hierarchy_nodes.learning.stop.training import CLIPS, choose, rates
+from hierarchy_nodes.learning.stop.detector import DetectorTrainer, Found, choose
+from hierarchy_nodes.learning.stop.training import CLIPS
 from hierarchy_nodes.learning.stop.windows import windows
-from hierarchy_nodes.learning.trainer import BaseTrainer, RunOptions, processes
+from hierarchy_nodes.learning.trainer import RunOptions, processes
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.speech.along import AlongConfig
 from hierarchy_nodes.speech.encoder import FRAMES, WIDTH
@@ -40,7 +39,7 @@ class ConfirmOptions(RunOptions):
     )
 
 
-class ConfirmTrainer(BaseTrainer):
+class ConfirmTrainer(DetectorTrainer):
     """One process of a training run."""
 
     WEIGHTS = "confirm.onnx"
@@ -78,20 +77,11 @@ class ConfirmTrainer(BaseTrainer):
         return torch.from_numpy(self._frames[which].astype(np.float32)).to(self.device)
 
     @torch.no_grad()
-    def evaluate(self) -> dict[str, Any]:
-        """Windows that are not trained on: how many stops are confirmed, and how much else is."""
-        found = self.look()
-        threshold = choose(found)
-        heard, false = rates(found, threshold)
-        values = {"heard": heard, "false": false, "threshold": threshold}
-        return {"held_out": {k: round(float(v), 5) for k, v in values.items()}}
-
-    @torch.no_grad()
-    def look(self) -> list[tuple[bool, float]]:
-        """Of each window that is kept back: whether a stop is in it, and how sure that is."""
+    def look(self, count: int) -> Found:
+        """Of `count` windows, or of as many as are kept back."""
         first = len(self._frames) - self._kept
-        last = min(first + self.options.evaluate_records, len(self._frames))
-        found: list[tuple[bool, float]] = []
+        last = min(first + count, len(self._frames))
+        found: Found = []
         for begin in range(first, last, 64):
             part = slice(begin, min(begin + 64, last))
             sure = torch.sigmoid(self.average(self._of(part))).tolist()
@@ -103,17 +93,13 @@ class ConfirmTrainer(BaseTrainer):
 
     def write(self, training: dict[str, Any]) -> None:
         path = self.out / self.WEIGHTS
-        threshold = choose(self.look())
+        threshold = choose(self.look(self.options.evaluate_records))
         frames = {"frames": torch.zeros(1, FRAMES, WIDTH)}
         export(self.average.cpu(), path, frames, ["logits"], {"frames": {1: "time"}})
         self.average.to(self.device)
         write_json(
             path.with_suffix(".json"), {"threshold": round(threshold, 4), "training": training}
         )
-
-    def curves(self, looks: Sequence[dict[str, Any]]) -> list[Curve]:
-        steps = [n["step"] for n in looks]
-        return [(name, steps, [n["held_out"][name] for n in looks]) for name in ("heard", "false")]
 
 
 def train(

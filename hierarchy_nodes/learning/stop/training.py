@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,9 +14,9 @@ from torch.nn import functional
 
 from hierarchy_nodes.files import write_json
 from hierarchy_nodes.learning.onnx_file import export
-from hierarchy_nodes.learning.plot import Curve
 from hierarchy_nodes.learning.stop.data import ClipOptions, Clips, Mixer, speak
-from hierarchy_nodes.learning.trainer import BaseTrainer, RunOptions, processes
+from hierarchy_nodes.learning.stop.detector import DetectorTrainer, Found, choose, suspicion
+from hierarchy_nodes.learning.trainer import RunOptions, processes
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.speech.spotter.features import BANDS, SILENT
 from hierarchy_nodes.speech.spotter.network import SpotterConfig, SpotterNetwork, Streaming
@@ -25,9 +24,8 @@ from hierarchy_nodes.speech.spotter.network import SpotterConfig, SpotterNetwork
 CLIPS = "clips.npz"
 # Steps after which the random numbers of evaluation begin.
 _HELD_OUT = 10**9
-# So many frames in a row must be above the threshold, which is one of these.
+# So many frames in a row must be above the threshold.
 COUNT = 3
-_THRESHOLDS = np.linspace(0.5, 0.98, 49)
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class StopOptions(RunOptions):
     clips: ClipOptions = field(default_factory=ClipOptions)
 
 
-class StopTrainer(BaseTrainer):
+class StopTrainer(DetectorTrainer):
     """One process of a training run."""
 
     WEIGHTS = "stop.onnx"
@@ -86,16 +84,7 @@ class StopTrainer(BaseTrainer):
         return functional.pad(frames, (0, 0, past, 0), value=SILENT), wanted, counts
 
     @torch.no_grad()
-    def evaluate(self) -> dict[str, Any]:
-        """Mixtures that are not trained on: how many stops are heard, and how much else is."""
-        found = self.look(self.options.evaluate_records)
-        threshold = choose(found)
-        heard, false = rates(found, threshold)
-        values = {"heard": heard, "false": false, "threshold": threshold}
-        return {"held_out": {k: round(float(v), 5) for k, v in values.items()}}
-
-    @torch.no_grad()
-    def look(self, count: int) -> list[tuple[bool, float]]:
+    def look(self, count: int) -> Found:
         """Of each of `count` mixtures: whether there is a stop in it, and how sure the network is.
 
         How sure it is is the most that `COUNT` frames in a row are, which count.
@@ -133,36 +122,6 @@ class StopTrainer(BaseTrainer):
             "suspicion": round(suspicion(found), 4),
         }
         write_json(path.with_suffix(".json"), facts | {"training": training})
-
-    def curves(self, looks: Sequence[dict[str, Any]]) -> list[Curve]:
-        steps = [n["step"] for n in looks]
-        return [(name, steps, [n["held_out"][name] for n in looks]) for name in ("heard", "false")]
-
-
-def choose(found: list[tuple[bool, float]]) -> float:
-    """The threshold at which the shares of missed stops and of false ones have the least sum.
-
-    In doubt the higher one; 0.5 at least (Youden's index).
-    """
-    sure = np.array([value for _, value in found])
-    stop = np.array([is_stop for is_stop, _ in found], dtype=bool)
-    missed = (sure[stop] < _THRESHOLDS[:, None]).mean(1) if stop.any() else 0.0
-    false = (sure[~stop] >= _THRESHOLDS[:, None]).mean(1) if not stop.all() else 0.0
-    cost = np.asarray(missed + false) * np.ones(len(_THRESHOLDS))
-    return float(_THRESHOLDS[len(cost) - 1 - int(cost[::-1].argmin())])
-
-
-def suspicion(found: list[tuple[bool, float]]) -> float:
-    """The probability that all stops but one of 200 reach; what is less is worth no question."""
-    sure = [value for is_stop, value in found if is_stop]
-    return float(np.quantile(sure, 0.005)) if sure else 0.0
-
-
-def rates(found: list[tuple[bool, float]], threshold: float) -> tuple[float, float]:
-    """The share of stops that are heard, and of other mixtures in which one is."""
-    stops = [sure >= threshold for stop, sure in found if stop]
-    others = [sure >= threshold for stop, sure in found if not stop]
-    return float(np.mean(stops or [False])), float(np.mean(others or [False]))
 
 
 def train(out: Path, options: StopOptions, resume: bool = False, progress: bool = False) -> Path:

@@ -11,7 +11,7 @@ import numpy as np
 from hierarchy_nodes.learning.encoded import Encoded, encode
 from hierarchy_nodes.learning.stop.data import Mixer, load
 from hierarchy_nodes.speech.audio import RATE, Samples
-from hierarchy_nodes.speech.spotter.confirming import WINDOW
+from hierarchy_nodes.speech.spotter.features import WINDOW
 
 # When it is asked, from the end of a stop on, seconds: after it, and in one of five before, where
 # nobody knows yet. Between them there is no right answer.

@@ -151,28 +151,25 @@ def _events(path: tuple[Drawn, ...], answer: Answer, holding: bool) -> list[Grip
     Where the network says nothing of that, though its path comes to target and goal, it is there.
     """
     events = [p.event for p in path]
-    taken = -1
-    if not holding:
-        if Gripper.CLOSE not in events:
-            last = events.index(Gripper.OPEN) if Gripper.OPEN in events else len(events)
-            taken = _nearest(path[:last], answer.targets[0])
-            if taken < 0:
-                raise _senseless("its path never closes the gripper", answer)
-            events[taken] = Gripper.CLOSE
-        taken = events.index(Gripper.CLOSE)
-    if Gripper.OPEN not in events[taken + 1 :]:
-        left = -1 if answer.goal is None else _nearest(path[taken + 1 :], answer.goal)
-        if left < 0:
+    if not holding and Gripper.CLOSE not in events:
+        last = events.index(Gripper.OPEN) if Gripper.OPEN in events else len(events)
+        taken = _nearest(path[:last], answer.targets[0])
+        if taken is None:
+            raise _senseless("its path never closes the gripper", answer)
+        events[taken] = Gripper.CLOSE
+    held = 0 if holding else events.index(Gripper.CLOSE) + 1
+    if Gripper.OPEN not in events[held:]:
+        left = _nearest(path[held:], answer.goal) if answer.goal is not None else None
+        if left is None:
             raise _senseless("its path never opens the gripper", answer)
-        events[taken + 1 + left] = Gripper.OPEN
+        events[held + left] = Gripper.OPEN
     return events
 
 
-def _nearest(path: tuple[Drawn, ...], spot: Spot) -> int:
-    """Which point is at `spot`; -1 if none is."""
+def _nearest(path: tuple[Drawn, ...], spot: Spot) -> int | None:
+    """Which point is at `spot`; None if none is."""
     away = [math.hypot(p.x - spot.x, p.y - spot.y) for p in path]
-    best = min(range(len(path)), key=away.__getitem__, default=-1)
-    return best if best >= 0 and away[best] < _AT_SPOT else -1
+    return away.index(min(away)) if min(away, default=math.inf) < _AT_SPOT else None
 
 
 def _to_target(path: tuple[Drawn, ...], taken: int, target: Spot) -> tuple[Drawn, ...]:

@@ -49,9 +49,10 @@ class CommandRecogniser(WhisperRecogniser):
     def __init__(self, options: CommandOptions) -> None:
         super().__init__(options)
         self._encoder = Encoder(self._model.model)
-        self._session, facts = load(options.words, "words", ("vocabulary", "pairs", "shares"))
-        self._words = ("", *(str(word) for word in facts["vocabulary"]))
-        self._usage = Usage(self._words, facts["pairs"], facts["shares"], options.usage)
+        facts = {"vocabulary": list, "pairs": dict, "shares": dict}
+        self._session, known = load(options.words, "words", facts)
+        self._words = ("", *(str(word) for word in known["vocabulary"]))
+        self._usage = Usage(self._words, known["pairs"], known["shares"], options.usage)
 
     def recognise(self, sound: Sound, names: Sequence[str] = ()) -> Heard:
         frames = self._encoder(sound.samples)

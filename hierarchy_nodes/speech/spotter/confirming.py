@@ -12,13 +12,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from hierarchy_nodes.speech.audio import RATE, Samples
+from hierarchy_nodes.speech.audio import Samples
 from hierarchy_nodes.speech.encoder import Encoder
 from hierarchy_nodes.speech.weights import load
 from hierarchy_nodes.speech.whisper import packaged
-
-# So much is heard again: samples.
-WINDOW = round(1.4 * RATE)
 
 
 class StopConfirmer:
@@ -35,8 +32,8 @@ class StopConfirmer:
     """
 
     def __init__(self, path: str = "") -> None:
-        self._session, facts = load(path, "confirm", ("threshold",))
-        self.threshold = float(facts["threshold"])
+        self._session, facts = load(path, "confirm", {"threshold": float})
+        self.threshold: float = facts["threshold"]
         self._encoder = Encoder.load(packaged())
 
     def __call__(self, samples: Samples) -> float:

@@ -11,6 +11,8 @@ from hierarchy_nodes.speech.audio import RATE, Samples
 
 # Samples: of a frame, from frame to frame, and of its spectrum.
 FRAME, HOP, _SPECTRUM = 400, 160, 512
+# So much is heard again of what may be a stop: samples.
+WINDOW = round(1.4 * RATE)
 BANDS = 40
 # What a frame of silence is, in every band.
 SILENT = -1.0

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.speech.audio import RATE, Samples, Sound
-from hierarchy_nodes.speech.spotter.confirming import WINDOW, confirmer
-from hierarchy_nodes.speech.spotter.features import BANDS, FRAME, HOP, SILENT, log_mel
+from hierarchy_nodes.speech.spotter.features import BANDS, FRAME, HOP, SILENT, WINDOW, log_mel
 from hierarchy_nodes.speech.spotter.options import SpotterOptions
-from hierarchy_nodes.speech.weights import load
+from hierarchy_nodes.speech.weights import load, packaged_weights
 
+# What is known of the network.
+_FACTS = {"context": int, "count": int, "threshold": float}
 # After a stop was heard, the rest of the same word is not another one: frames.
 _AGAIN = round(0.8 * RATE / HOP)
 # What was suspected is heard again for so long, and so often: frames.
@@ -36,20 +37,26 @@ class StopSpotter:
     """
 
     def __init__(self, options: SpotterOptions) -> None:
-        keys = ("context", "count", "threshold", *(("suspicion",) * options.confirm_stop))
-        self._session, facts = load(options.stop_weights, "stop", keys)
+        facts = _FACTS | ({"suspicion": float} if options.confirm_stop else {})
+        self._session, known = load(options.stop_weights, "stop", facts)
         memory = [i for i in self._session.get_inputs() if i.name.startswith("past_")]
         if not memory:
-            raise ConfigError("network 'stop' is not made for a stream: hierarchy train stop")
-        self._count = int(facts["count"])
-        self._confirmer = confirmer(options.confirm_weights) if options.confirm_stop else None
-        self._suspicion = float(facts.get("suspicion", 1.0))
-        self._threshold = options.stop_threshold or (
-            self._confirmer.threshold if self._confirmer else float(facts["threshold"])
-        )
+            raise ConfigError(
+                f"network 'stop': {options.stop_weights or packaged_weights('stop')} is not made "
+                "for a stream; make it anew: hierarchy train stop"
+            )
+        self._count, self._threshold = known["count"], known["threshold"]
+        self._confirmer, self._suspicion = None, 1.0
+        if options.confirm_stop:
+            # Needs Whisper, which nothing else here does.
+            from hierarchy_nodes.speech.spotter.confirming import confirmer
+
+            self._confirmer = confirmer(options.confirm_weights)
+            self._suspicion, self._threshold = known["suspicion"], self._confirmer.threshold
+        self._threshold = options.stop_threshold or self._threshold
         self._past = {i.name: np.zeros(i.shape, np.float32) for i in memory}
         # Nothing was said before the first piece.
-        self._hear(np.full((int(facts["context"]) - 1, BANDS), SILENT, np.float32))
+        self._hear(np.full((known["context"] - 1, BANDS), SILENT, np.float32))
         self._silence = self._past
         self.reset()
 
