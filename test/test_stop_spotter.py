@@ -238,3 +238,6 @@ def test_weights_that_are_none_are_refused(trained, tmp_path):
     broken.with_suffix(".json").write_text(json.dumps(facts))
     with pytest.raises(ConfigError, match="threshold"):
         StopSpotter(SpotterOptions(str(broken)))
+    broken.with_suffix(".json").write_text(json.dumps(facts | {"threshold": "high"}))
+    with pytest.raises(ConfigError, match=r"broken\.onnx cannot be used.*high"):
+        StopSpotter(SpotterOptions(str(broken)))
