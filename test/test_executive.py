@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from task_world import World
 
-from hierarchy_nodes.errors import ErrorCode, PlanningError
+from hierarchy_nodes.errors import ErrorCode, PlanningError, PlanRejected
 from hierarchy_nodes.planner.base import TaskDone
 from hierarchy_nodes.planner.task import Phase, PlanJob, VerifyJob
 from hierarchy_nodes.types import Gripper, Interaction
@@ -204,6 +204,24 @@ def test_an_arm_that_may_hide_something_goes_aside_once():
     look_in_vain()
     assert world.outcome.code == ErrorCode.OBJECT_NOT_FOUND
     assert world.outcome.attempts == 0
+
+
+def test_a_plan_that_makes_no_sense_is_drawn_anew_with_the_arm_aside():
+    world = World(max_attempts=2, aside=[0.3, -0.2, 0.4])
+    senseless = PlanRejected(ErrorCode.PLAN_REJECTED, "its path never closes the gripper")
+    world.start()
+    world.run(1)
+    world.core.plan_failed(world.jobs[-1].ticket, senseless, world.now)
+    assert world.phase == Phase.EXECUTING
+    world.run(1)
+    world.control("done")
+    for attempt in (1, 2):
+        world.run(1)
+        request = world.jobs[-1].request
+        assert (request.attempt, request.previous) == (attempt, None)
+        world.core.plan_failed(world.jobs[-1].ticket, senseless, world.now)
+    assert world.outcome.code == ErrorCode.PLAN_REJECTED
+    assert "never closes" in world.outcome.message
 
 
 def test_out_of_reach_is_answered_at_once():

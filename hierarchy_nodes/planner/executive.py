@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hierarchy_nodes.errors import ErrorCode, HierarchyError, PlanningError
+from hierarchy_nodes.errors import ErrorCode, HierarchyError, PlanningError, PlanRejected
 from hierarchy_nodes.monitor import Heartbeat
 from hierarchy_nodes.planner.base import PlannerBackend, PlanRequest, TaskDone
 from hierarchy_nodes.planner.checking import holds_something
@@ -239,7 +239,7 @@ class Executive:
                 self._look(task, now)
             elif error.code not in LOOK_AGAIN or not self._go_aside(task, now):
                 self._end(error.code, str(error), now)
-        else:
+        elif not isinstance(error, PlanRejected) or not self._go_aside(task, now):
             text = f"The planner backend failed: {type(error).__name__}: {error}"
             code = error.code if isinstance(error, HierarchyError) else ErrorCode.BACKEND_FAILED
             self._retry(task, code, text, now)
@@ -427,7 +427,7 @@ class Executive:
 
     def _leave(self, task: Task) -> None:
         """Remember what the plan that ends now may have taken in the hand."""
-        if task.plan is not None:
+        if task.plan is not None and not task.aside:
             task.previous = task.plan
             if any(p.gripper == Gripper.CLOSE for p in task.plan.path[1:]):
                 self._grasped = task.plan

@@ -12,6 +12,7 @@ import numpy as np
 
 from hierarchy_nodes.controller.base import ControllerBackend, Step
 from hierarchy_nodes.controller.diffusion.features import CHANNELS, TIMES, Extractor, Features
+from hierarchy_nodes.controller.diffusion.fingers import Fingers
 from hierarchy_nodes.controller.diffusion.obeying import obeyed
 from hierarchy_nodes.controller.diffusion.phases import HELD, phase_of
 from hierarchy_nodes.controller.diffusion.whereabouts import Whereabouts
@@ -194,6 +195,7 @@ class DiffusionController(ControllerBackend):
         self._plan_id = plan.plan_id if plan is not None else None
         self._began = now
         self._whereabouts = Whereabouts()
+        self._fingers = Fingers()
         self._finished = 0
         self._ended: Step | None = None
         self._broken_since = math.inf
@@ -239,7 +241,10 @@ class DiffusionController(ControllerBackend):
         message = ""
         if remaining is not None and o.motion is not None:
             message = f"correction: {o.motion.text}"
-        return Step(self._pack(o, answer.chunk), phase, "busy", progress, message)
+        chunk = answer.chunk
+        if remaining is None:
+            chunk = self._fingers.waited_for(chunk, robot.gripper, now)
+        return Step(self._pack(o, chunk), phase, "busy", progress, message)
 
     def _sample(self, o: Observation, now: float, view: View, features: Features) -> Answer:
         options = self.options
