@@ -99,6 +99,16 @@ def test_the_suite_takes_hardnesses_and_families_in_turn_whoever_stands_by():
         episodes("place", 1, 300, person=exchanges.SPOKEN)
 
 
+def test_hardnesses_can_be_chosen(capsys):
+    specs = episodes("spoken", 12, 300, hardnesses=("twins", "nickname"))
+    assert [s.hardness for s in specs[:3]] == ["twins", "nickname", "twins"]
+    assert len({(s.hardness, s.family) for s in specs}) == 2 * len(FAMILIES)
+    with pytest.raises(UnknownNameError, match="Unknown hardness 'fog'"):
+        episodes("spoken", 1, 300, hardnesses=("fog",))
+    assert main(["evaluate", "--suite", "place", "--hardness", "twins"]) == 2
+    assert "--suite place has no hardness" in capsys.readouterr().err
+
+
 def test_wordings_and_voices_to_measure_with_are_kept_for_the_seeds_of_evaluations():
     assert [part_of(seed) for seed in (300, 999, 100_000, 899_999)] == [TUNED] * 4
     assert [part_of(seed) for seed in (1000, 99_999, 900_000)] == [MEASURED] * 3

@@ -11,12 +11,15 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.tables import beside, runs_in, share
-from hierarchy_nodes.learning.hardness import HARDNESSES
+from benchmarks.tables import beside, groups, runs_in, share
 
 CURVE = "learning.png"
 LESSONS = 10  # corrected episodes in a round
 ROUNDS = [f"after_{i}" for i in range(1, 6)]
+PAIRS = (
+    ("camera elsewhere, corrected beside alone", "camera_corrected", "camera_alone"),
+    ("basic, after beside before", "base_after", "base"),
+)
 
 
 def main(folder: Path) -> None:
@@ -34,15 +37,19 @@ def report(folder: Path, runs: dict[str, Any]) -> Iterator[str]:
     shown = [name for name in titles if name in runs]
     yield "| hard by | " + " | ".join(titles[name] for name in shown) + " |"
     yield "|---|" + "---|" * len(shown)
-    for kind in HARDNESSES:
+    for kind in runs["alone"]["per_hardness"]:
         parts = (share(runs[name]["per_hardness"][kind]) for name in shown)
         yield f"| {kind} | " + " | ".join(parts) + " |"
     yield "| all | " + " | ".join(share(runs[name]) for name in shown) + " |"
     yield ""
+    cameras = {n: runs[name] for n in ("alone", "corrected") if (name := f"camera_{n}") in runs}
+    if cameras:
+        yield from groups("camera elsewhere", cameras)
     for name in shown[1:]:
         yield beside(f"{titles[name]} beside alone", folder / f"{name}.json", folder / "alone.json")
-    if "base" in runs and "base_after" in runs:
-        yield beside("basic, after beside before", folder / "base_after.json", folder / "base.json")
+    for title, after, before in PAIRS:
+        if after in runs and before in runs:
+            yield beside(title, folder / f"{after}.json", folder / f"{before}.json")
     for name in ("corrected", *(f"lessons_{i}" for i in range(1, 6))):
         if name in runs:
             said = runs[name]["spoken"]
@@ -60,7 +67,7 @@ def draw(path: Path, runs: dict[str, Any]) -> None:
     lessons = [LESSONS * i for i in range(len(names))]
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    for kind in HARDNESSES:
+    for kind in runs["alone"]["per_hardness"]:
         rates = [100 * runs[name]["per_hardness"][kind]["success_rate"] for name in names]
         axes.plot(lessons, rates, marker=".", linewidth=1, label=kind)
     rates = [100 * runs[name]["success_rate"] for name in names]

@@ -37,14 +37,18 @@ ATTEMPTS = 3
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from hardware.cell.tasks import AXES
     from hierarchy_nodes.controller.diffusion.features import CHANNELS
-    from hierarchy_nodes.learning.evaluation import PLANS, SUITES
+    from hierarchy_nodes.learning.evaluation import PLANS, SUITES, TOLD
     from hierarchy_nodes.learning.exchanges import NONE, PEOPLE
+    from hierarchy_nodes.learning.hardness import HARDNESSES
     from hierarchy_nodes.learning.policies import POLICIES
 
     suites = (*SUITES, pointing.SUITE)
     parser.add_argument("--suite", default="place", choices=suites, help="which tasks")
     parser.add_argument(
         "--axes", nargs="+", default=AXES, choices=AXES, help="of the suites axes and pointing"
+    )
+    parser.add_argument(
+        "--hardness", nargs="+", default=HARDNESSES, choices=HARDNESSES, help=f"of the suite {TOLD}"
     )
     parser.add_argument("--policy", default="classical", choices=tuple(POLICIES), help="who acts")
     parser.add_argument(
@@ -154,7 +158,14 @@ def run(arguments: argparse.Namespace) -> int:
         return pointing.run(a)
     setting = _setting(a)
     specs = evaluation.episodes(
-        a.suite, a.episodes, a.seed, a.policy, a.final, tuple(a.axes), **setting
+        a.suite,
+        a.episodes,
+        a.seed,
+        a.policy,
+        a.final,
+        tuple(a.axes),
+        tuple(a.hardness),
+        **setting,
     )
     if a.resume and a.json is None:
         raise ConfigError("--resume needs --json FILE: finished episodes are kept beside it.")
@@ -191,6 +202,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _refuse_unfitting(a: argparse.Namespace) -> None:
     """ConfigError where something is given that the suite would make nothing of."""
     from hierarchy_nodes.errors import ConfigError
+    from hierarchy_nodes.learning.evaluation import TOLD
 
     parser = argparse.ArgumentParser()
     add_arguments(parser)
@@ -211,6 +223,10 @@ def _refuse_unfitting(a: argparse.Namespace) -> None:
         raise ConfigError(
             f"--suite {a.suite} has no axes: --axes can only be given with --suite "
             f"{' or '.join(BY_AXIS)}."
+        )
+    if a.suite != TOLD and given(["hardness"]):
+        raise ConfigError(
+            f"--suite {a.suite} has no hardness: --hardness can only be given with --suite {TOLD}."
         )
 
 

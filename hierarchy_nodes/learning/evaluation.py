@@ -17,7 +17,9 @@ from hardware.cell.errands import ERRANDS
 from hardware.cell.tasks import AXES, FAMILIES
 from hierarchy_nodes.controller.diffusion.features import CHANNELS
 from hierarchy_nodes.errors import ConfigError, UnknownNameError
-from hierarchy_nodes.learning import exchanges, hardness, surprises
+from hierarchy_nodes.learning import exchanges, surprises
+from hierarchy_nodes.learning.hardness import FAMILIES as HARD_FAMILIES
+from hierarchy_nodes.learning.hardness import HARDNESSES
 from hierarchy_nodes.learning.journal import Journal
 from hierarchy_nodes.learning.parallel import spread
 from hierarchy_nodes.learning.policies import POLICIES, PRIVILEGED
@@ -144,15 +146,16 @@ def episodes(
     policy: str = "classical",
     final: bool = False,
     axes: tuple[str, ...] = AXES,
+    hardnesses: tuple[str, ...] = HARDNESSES,
     **more: Any,
 ) -> list[EpisodeSpec]:
     """The episodes of a suite: episode i has seed ``seed + i``, whatever the policy.
 
-    `axes` are taken in turn by the suite of that name; `more` are further fields of
-    :class:`EpisodeSpec`, the same for all.
+    `axes` are taken in turn by the suite of that name, `hardnesses` by that of `TOLD`; `more` are
+    further fields of :class:`EpisodeSpec`, the same for all.
 
     Raises:
-        UnknownNameError: No such suite, policy or axis.
+        UnknownNameError: No such suite, policy, axis or hardness.
         ConfigError: No episodes, or seeds in the reserved range without `final`.
     """
     if suite not in SUITES:
@@ -177,11 +180,15 @@ def episodes(
     for axis in axes:
         if axis not in AXES:
             raise UnknownNameError("axis", axis, AXES)
-    return [_episode(suite, i, seed + i, policy, axes, more) for i in range(count)]
+    for hardness in hardnesses:
+        if hardness not in HARDNESSES:
+            raise UnknownNameError("hardness", hardness, HARDNESSES)
+    turns = hardnesses if suite == TOLD else axes
+    return [_episode(suite, i, seed + i, policy, turns, more) for i in range(count)]
 
 
 def _episode(
-    suite: str, index: int, seed: int, policy: str, axes: tuple[str, ...], more: dict[str, Any]
+    suite: str, index: int, seed: int, policy: str, turns: tuple[str, ...], more: dict[str, Any]
 ) -> EpisodeSpec:
     family, axis = suite, "basic"
     spoken = suite in SPOKEN
@@ -196,12 +203,12 @@ def _episode(
         family = surprises.FAMILIES[other % len(surprises.FAMILIES)]
         more = more | {"surprise": SURPRISES[kind]}
     elif suite == TOLD:
-        kind, other = index % len(hardness.HARDNESSES), index // len(hardness.HARDNESSES)
-        family = hardness.FAMILIES[other % len(hardness.FAMILIES)]
-        more = more | {"hardness": hardness.HARDNESSES[kind]}
+        kind, other = index % len(turns), index // len(turns)
+        family = HARD_FAMILIES[other % len(HARD_FAMILIES)]
+        more = more | {"hardness": turns[kind]}
     elif suite == "axes":
-        axis = axes[index % len(axes)]
-        family = FAMILIES[index // len(axes) % len(FAMILIES)]
+        axis = turns[index % len(turns)]
+        family = FAMILIES[index // len(turns) % len(FAMILIES)]
     if spoken:
         more = more | {"correct": True, "heard": suite == "corrections"}
     return EpisodeSpec(index, family, axis, seed, policy, **more)
