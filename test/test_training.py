@@ -21,7 +21,7 @@ from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.learning.augmentation import augment, cut_rays, draw_channels, turned
 from hierarchy_nodes.learning.controller_data import ControllerData
 from hierarchy_nodes.learning.trainer import CHECKPOINT, METRICS, PLOT
-from hierarchy_nodes.learning.training import TrainingOptions, train
+from hierarchy_nodes.learning.training import Trainer, TrainingOptions, train
 from hierarchy_nodes.parameters import with_values
 
 QUICK = TrainingOptions(
@@ -190,8 +190,6 @@ def test_files(arrays, tmp_path):
 
 def test_the_same_seed_gives_the_same_weights_also_when_resumed(arrays, tmp_path):
     whole = load_file(train(arrays, tmp_path / "a", QUICK, progress=False))
-    from hierarchy_nodes.learning.training import Trainer
-
     stopped = Trainer(arrays, tmp_path / "b", QUICK, torch.device("cpu"))
     stopped.out.mkdir()
     for _ in range(8):
@@ -240,6 +238,18 @@ def test_held_out_episodes_are_whole_and_apart(arrays):
     assert not learned_from & kept
     assert len(kept) == 4
     assert len(split.train) + len(split.held_out) == 160
+
+
+def test_what_comes_after_the_end_may_be_left_out(arrays, tmp_path):
+    def learned_from(**options) -> torch.Tensor:
+        chosen = replace(QUICK, **options)
+        trainer = Trainer(arrays, tmp_path / str(chosen.ended), chosen, torch.device("cpu"))
+        return trainer.split.train
+
+    every, running = learned_from(), learned_from(ended=False)
+    ended = torch.from_numpy(arrays["done"])[every] > 0.5
+    assert 0 < int(ended.sum()) < len(every)
+    assert torch.equal(running, every[~ended])
 
 
 def test_demonstrations_are_checked(arrays):

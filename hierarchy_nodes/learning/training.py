@@ -46,6 +46,9 @@ class TrainingOptions(RunOptions):
 
     policy: str = param("hierarchical", "Who is trained", choices=TRAINED)
     draws: int = param(1, "Noisy chunks for each record", low=1, high=64)
+    ended: bool = param(
+        True, "Whether to learn from what was recorded once a task was done: that, and to stay"
+    )
     gripper_scale: float = param(0.3, "Of the gripper beside the other actions", low=0.01, high=1)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
@@ -102,6 +105,9 @@ class Trainer(BaseTrainer):
         super().__init__(out, options, device, rank, world, facts)
         self.data = ControllerData(arrays, device)
         self.split = self.data.split(options.held_out, options.seed)
+        if not options.ended:
+            running = self.data.raw(DONE, self.split.train).cpu() < 0.5
+            self.split = replace(self.split, train=self.split.train[running])
         vocabulary = inputs.vocabulary_of(self.data.texts)
         config = replace(options.network, vocabulary=len(vocabulary))
         self.data.encode_words(vocabulary, config.words)
