@@ -174,15 +174,15 @@ def episodes(
         )
     if more.get("person", exchanges.NONE) != exchanges.NONE and suite != TOLD:
         raise ConfigError(f"{suite}: nobody stands by; --person goes with --suite {TOLD}.")
-    for channel in more.get("drop", ()):
-        if channel not in CHANNELS:
-            raise UnknownNameError("channel", channel, CHANNELS)
-    for axis in axes:
-        if axis not in AXES:
-            raise UnknownNameError("axis", axis, AXES)
-    for hardness in hardnesses:
-        if hardness not in HARDNESSES:
-            raise UnknownNameError("hardness", hardness, HARDNESSES)
+    chosen = {
+        "channel": (more.get("drop", ()), CHANNELS),
+        "axis": (axes, AXES),
+        "hardness": (hardnesses, HARDNESSES),
+    }
+    for kind, (names, known) in chosen.items():
+        for name in names:
+            if name not in known:
+                raise UnknownNameError(kind, name, known)
     turns = hardnesses if suite == TOLD else axes
     return [_episode(suite, i, seed + i, policy, turns, more) for i in range(count)]
 
