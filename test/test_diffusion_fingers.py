@@ -54,3 +54,9 @@ def test_empty_fingers_are_not_waited_for(gripper):
 
 def test_fingers_that_were_opening_before_the_first_chunk_are_not_waited_for():
     np.testing.assert_array_equal(Fingers().waited_for(chunk(1.0), 0.3, 0.0), chunk(1.0))
+
+
+def test_a_correction_is_not_pulled_back(holding):
+    holding.waited_for(chunk(1.0), HELD, 0.05)
+    holding.move_on()
+    np.testing.assert_array_equal(holding.waited_for(chunk(1.0), HELD, 0.50), chunk(1.0))

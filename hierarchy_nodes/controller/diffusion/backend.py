@@ -244,6 +244,8 @@ class DiffusionController(ControllerBackend):
         chunk = answer.chunk
         if remaining is None:
             chunk = self._fingers.waited_for(chunk, robot.gripper, now)
+        else:
+            self._fingers.move_on()
         return Step(self._pack(o, chunk), phase, "busy", progress, message)
 
     def _sample(self, o: Observation, now: float, view: View, features: Features) -> Answer:

@@ -26,6 +26,10 @@ class Fingers:
         self._where: Array | None = None
         self._held, self._since = 0.0, 0.0
 
+    def move_on(self) -> None:
+        """Stop waiting: the tool was told to go elsewhere."""
+        self._where = None
+
     def waited_for(self, chunk: Array, gripper: float, now: float) -> Array:
         """The chunk ``(N, 8)``, at one place as long as the fingers have not given way.
 
