@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
+from collections.abc import Collection
 from pathlib import Path
 
 SHARED_MEMORY = Path("/dev/shm")
 # Of a port's memory; the file of the lock that its reader holds has `_LOCK` behind it.
 _PORT, _LOCK = "fastrtps_port", "_el"
+# A reader holds its lock as long as it lives; who only looks whether it does has it for a moment.
+_LOOKS, _MOMENT = 3, 0.005  # seconds between two looks
 
 # Open files, whose locks last as long as this process.
 _held: dict[str, int] = {}
@@ -32,8 +36,27 @@ def hold_back(folder: Path = SHARED_MEMORY) -> list[str]:
     Returns:
         The names of the ports that are locked now.
     """
+    found: dict[str, int] = {}
+    for look in range(_LOOKS):
+        if look:
+            time.sleep(_MOMENT)
+        found |= _locked(folder, found)
+    mapped = _mapped(folder) if found else set()
+    for name, file in found.items():
+        if name in mapped:
+            _held[name] = file
+        else:
+            os.close(file)
+    return sorted(found.keys() & mapped)
+
+
+def _locked(folder: Path, but: Collection[str]) -> dict[str, int]:
+    """Lock the ports without a reader, `but` some: their names, and the open files."""
     found = {}
     for path in folder.glob(f"{_PORT}*{_LOCK}"):
+        name = path.name.removesuffix(_LOCK)
+        if name in but:
+            continue
         try:
             file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
@@ -44,14 +67,8 @@ def hold_back(folder: Path = SHARED_MEMORY) -> list[str]:
         except OSError:
             os.close(file)
             continue
-        found[path.name.removesuffix(_LOCK)] = file
-    mapped = _mapped(folder) if found else set()
-    for name, file in found.items():
-        if name in mapped:
-            _held[name] = file
-        else:
-            os.close(file)
-    return sorted(found.keys() & mapped)
+        found[name] = file
+    return found
 
 
 def _mapped(folder: Path) -> set[str]:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -69,17 +70,30 @@ def test_dead_ports_that_somebody_writes_to_are_held_back(folder, removed):
         writer.wait()
 
 
+def test_somebody_who_only_looks_is_no_reader(folder, monkeypatch):
+    port = folder / "fastrtps_portwritten"
+    with port.open("r+b") as file, (folder / f"{port.name}_el").open() as looking:
+        memory = mmap.mmap(file.fileno(), 0)
+        fcntl.flock(looking, fcntl.LOCK_EX)
+        monkeypatch.setattr(time, "sleep", lambda _: fcntl.flock(looking, fcntl.LOCK_UN))
+        assert dead_ports.hold_back(folder) == ["fastrtps_portwritten"]
+        memory.close()
+
+
 NODE = """
     from hierarchy_nodes import dead_ports, environment
     environment.prepare()
     import rclpy
     from std_msgs.msg import String
     held = dead_ports.hold_back()
+    locks = [path.name[:-3] for path in dead_ports.SHARED_MEMORY.glob("fastrtps_port*_el")]
+    print(*held, "|", *locks, flush=True)
+    input()
     rclpy.init()
     node = rclpy.create_node("ear")
     heard = node.create_publisher(String, "test_dead_ports/heard", 10)
     node.create_subscription(String, "test_dead_ports/said", heard.publish, 10)
-    print(*held, flush=True)
+    print("listening", flush=True)
     rclpy.spin(node)
 """
 
@@ -103,12 +117,18 @@ def test_a_killed_node_comes_back_elsewhere_and_hears(graph):
     dead: set[str] = set()
     for turn in range(3):
         ear = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(NODE)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", textwrap.dedent(NODE)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         try:
-            held = set(ear.stdout.readline().split())
-            # Those that this process has noticed to be dead it has let go of.
-            written = dead & mapped()
+            held, locks = (set(part.split()) for part in ear.stdout.readline().split("|"))
+            # Of those that this process has noticed to be dead it has removed the locks.
+            written = dead & mapped() & locks
+            assert written <= held
+            print("go on", file=ear.stdin, flush=True)
+            assert ear.stdout.readline() == "listening\n"
 
             def echoed(turn=turn):
                 said.publish(String(data=str(turn)))
