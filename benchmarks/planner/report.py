@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.tables import beside, groups, runs_in, share
+from hierarchy_nodes.learning.statistics import share as counted
 
 AXES = {"axes": "hierarchical", "axes_flat": "flat", "axes_classical": "classical"}
 ERRANDS = {
@@ -53,6 +54,9 @@ def _axes(folder: Path, runs: dict[str, Any]) -> Iterator[str]:
         if name != "axes":
             title = f"hierarchical beside {AXES[name]}"
             yield beside(title, folder / "axes.json", folder / f"{name}.json")
+    results = runs["axes"]["results"]
+    first = sum(r["success"] and r["attempts"] == 1 for r in results)
+    yield f"- hierarchical, with its first plan: {share(counted(first, len(results)))}"
     yield ""
 
 
