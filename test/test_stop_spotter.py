@@ -1,6 +1,7 @@
 """The stop spotter: what it hears, how it answers piece by piece, and what it is trained on."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -183,6 +184,20 @@ def test_clips_that_are_broken_are_told(trained, tmp_path):
         broken.write_bytes(whole[:count])
         with pytest.raises(ConfigError, match="Remove it"):
             load(broken)
+
+
+def test_clips_that_are_not_there_or_other_ones_are_told(trained, tmp_path):
+    with pytest.raises(ConfigError, match=f"hierarchy train stop --out {tmp_path}"):
+        load(tmp_path / "clips.npz")
+    other = replace(FEW, stops=25)
+    with pytest.raises(ConfigError, match=r"made with stops 24 \(now 25\)"):
+        speak(trained[0].parent / "clips.npz", other, 0, "trained", False)
+
+
+def test_a_broken_record_of_how_things_were_made_is_told(tmp_path):
+    (tmp_path / "clips.json").write_text("[1")
+    with pytest.raises(ConfigError, match=r"clips\.json: no record"):
+        speak(tmp_path / "clips.npz", FEW, 0, "trained", False)
 
 
 class Marked:

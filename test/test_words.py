@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -117,6 +118,13 @@ def test_what_was_spoken_is_kept(trained):
         assert not np.array_equal(first, second)
         # Sounds of speech, of a plausible length for its words.
         assert len(first) / FRAMES > 0.1 * len(numbered(again.labels[index]))
+
+
+def test_what_was_spoken_otherwise_is_not_taken(trained):
+    path, options = trained
+    other = replace(options.spoken, versions=3)
+    with pytest.raises(ConfigError, match=r"made with versions 2 \(now 3\)"):
+        speak(path.parent / "sentences", other, options.seed, False)
 
 
 def test_what_the_network_does_not_know_whisper_writes_down(trained):

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.files import whole
+from hierarchy_nodes.learning.made import same
 from hierarchy_nodes.learning.parallel import spread
 from hierarchy_nodes.speech.audio import Samples
 from hierarchy_nodes.speech.encoder import WIDTH, Encoder
@@ -38,17 +39,20 @@ class Encoded:
         return len(self.labels)
 
 
-def encode(folder: Path, count: int, source: Source, progress: bool) -> Encoded:
+def encode(
+    folder: Path, count: int, source: Source, how: dict[str, Any], progress: bool
+) -> Encoded:
     """Have sounds made and heard, in all processes there are, and keep them in `folder`.
 
     Args:
         count: How many `source` is asked for, in all; it may give more.
         source: A module's own function, or a `partial` of one.
+        how: What else it depends on.
 
     Raises:
-        ConfigError: A file in `folder` is broken.
+        ConfigError: What `folder` holds was made otherwise, or is broken.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    same(folder / "made.json", how | {"count": count})
     parts = -(-count // _PART)
     missing = [
         (i, min(_PART, count - i * _PART)) for i in range(parts) if not _file(folder, i).exists()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from multiprocessing import get_context
 from pathlib import Path
 from zipfile import BadZipFile
@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.files import whole
+from hierarchy_nodes.learning.made import same
 from hierarchy_nodes.learning.stop import corpus
 from hierarchy_nodes.learning.stop.mixing import NOISES, coloured, loud, noise, other_voice, room
 from hierarchy_nodes.learning.stop.voices import measured, trained
@@ -66,7 +67,11 @@ def speak(path: Path, options: ClipOptions, seed: int, who: str, progress: bool)
 
     Args:
         who: ``trained`` or ``measured``: which voices and texts.
+
+    Raises:
+        ConfigError: Those in `path` are other ones, or broken.
     """
+    same(path.with_suffix(".json"), asdict(options) | {"seed": seed, "voices": who})
     if path.exists():
         return load(path)
     texts = (
@@ -96,7 +101,6 @@ def speak(path: Path, options: ClipOptions, seed: int, who: str, progress: bool)
         np.array([kind for _, kind, _, _ in jobs], np.uint8),
         np.array([voice for _, voice in said]),
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
     with whole(path) as draft, draft.open("wb") as file:
         np.savez(file, **vars(clips))
     return clips
@@ -104,6 +108,10 @@ def speak(path: Path, options: ClipOptions, seed: int, who: str, progress: bool)
 
 def load(path: Path) -> Clips:
     """Clips as :func:`speak` kept them. Raises ConfigError."""
+    if not path.exists():
+        raise ConfigError(
+            f"{path}: no such clips. They are spoken by: hierarchy train stop --out {path.parent}"
+        )
     try:
         with np.load(path) as file:
             return Clips(**{field.name: file[field.name] for field in fields(Clips)})

@@ -24,7 +24,8 @@ def windows(clips: Path, folder: Path, count: int, seed: int, progress: bool) ->
     Args:
         folder: Where they are kept.
     """
-    return encode(folder, count, partial(_drawn, clips=clips, seed=seed), progress)
+    source = partial(_drawn, clips=clips, seed=seed)
+    return encode(folder, count, source, {"seed": seed}, progress)
 
 
 def draw(mixer: Mixer, rng: np.random.Generator) -> tuple[Samples, bool]:

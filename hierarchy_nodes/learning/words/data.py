@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def speak(folder: Path, options: SpokenOptions, seed: int, progress: bool) -> En
     They are called by their texts.
     """
     source = partial(_sentences, options=options, seed=seed)
-    return encode(folder, options.sentences, source, progress)
+    return encode(folder, options.sentences, source, asdict(options) | {"seed": seed}, progress)
 
 
 def numbered(text: str) -> NDArray[np.int16]:
