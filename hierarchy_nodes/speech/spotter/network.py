@@ -30,9 +30,15 @@ class SpotterConfig:
     kernel: int = 5
 
     @property
+    def past(self) -> tuple[int, ...]:
+        """Frames that each convolution looks back."""
+        far = self.kernel - 1
+        return (far, *(far * 2**i for i in range(self.blocks)))
+
+    @property
     def context(self) -> int:
         """Frames that an answer depends on."""
-        return 1 + (self.kernel - 1) * (1 + sum(2**i for i in range(self.blocks)))
+        return 1 + sum(self.past)
 
 
 class SpotterNetwork(nn.Module):
@@ -76,9 +82,12 @@ class SpotterNetwork(nn.Module):
     def nothing(self, batch: int = 1) -> list[Tensor]:
         """A memory with nothing in it, for :meth:`hear`."""
         c = self.config
-        sizes = [(BANDS, c.kernel - 1)]
-        sizes += [(c.width, (c.kernel - 1) * 2**i) for i in range(c.blocks)]
-        return [torch.zeros(batch, *size, device=self.out.weight.device) for size in sizes]
+        widths = (BANDS, *(c.width for _ in range(c.blocks)))
+        device = self.out.weight.device
+        return [
+            torch.zeros(batch, width, past, device=device)
+            for width, past in zip(widths, c.past, strict=True)
+        ]
 
 
 class Streaming(nn.Module):
