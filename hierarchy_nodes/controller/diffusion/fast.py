@@ -8,20 +8,17 @@ them hands over arrays: to make a tensor of each would take as long as many an o
 from __future__ import annotations
 
 import tempfile
-import warnings
 from collections.abc import Callable, Hashable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx  # noqa: F401 - torch's exporter needs it
 import onnxruntime
 import torch
 from torch import Tensor, nn
 
-# The newest set of operators of which the exporter needs no further package.
-_OPSET = 17
+from hierarchy_nodes.onnx_file import export
 
 
 class Eager:
@@ -78,25 +75,19 @@ class _Session:
         self, function: Callable[..., Any], module: nn.Module | None, arguments: tuple[Any, ...]
     ) -> None:
         inputs = tuple(torch.tensor(array) for array in _leaves(arguments))
-        flat = _Flat(function, module, arguments).eval()
+        flat = _Flat(function, module, arguments)
         names = [f"in{index}" for index in range(len(inputs))]
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         with (
             tempfile.TemporaryDirectory() as folder,
-            warnings.catch_warnings(),
             torch.inference_mode(False),
             torch.no_grad(),
         ):
-            # That shapes become constants, and that a newer exporter exists, which takes 20 times
-            # as long and needs one more package.
-            warnings.simplefilter("ignore")
             self._shape = function(*_like(arguments, iter(inputs)))
             file = Path(folder, "function.onnx")
-            torch.onnx.export(
-                flat, inputs, file, dynamo=False, input_names=names, opset_version=_OPSET
-            )
+            export(flat, file, dict(zip(names, inputs, strict=True)))
             self._session = onnxruntime.InferenceSession(
                 file, options, providers=["CPUExecutionProvider"]
             )

@@ -14,11 +14,11 @@ from torch.nn import functional
 
 from hierarchy_nodes.files import write_json
 from hierarchy_nodes.learning.encoded import Encoded
-from hierarchy_nodes.learning.onnx_file import export
 from hierarchy_nodes.learning.stop.detector import DetectorTrainer, Found, choose
 from hierarchy_nodes.learning.stop.training import CLIPS
 from hierarchy_nodes.learning.stop.windows import windows
 from hierarchy_nodes.learning.trainer import RunOptions, processes
+from hierarchy_nodes.onnx_file import export
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.speech.along import AlongConfig
 from hierarchy_nodes.speech.encoder import FRAMES, WIDTH

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hierarchy_nodes.files import write_json
-from hierarchy_nodes.learning.onnx_file import export
 from hierarchy_nodes.learning.stop.data import ClipOptions, Clips, Mixer, speak
 from hierarchy_nodes.learning.stop.detector import DetectorTrainer, Found, choose, suspicion
 from hierarchy_nodes.learning.trainer import RunOptions, processes
+from hierarchy_nodes.onnx_file import export
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.speech.spotter.features import BANDS, SILENT
 from hierarchy_nodes.speech.spotter.network import SpotterConfig, SpotterNetwork, Streaming

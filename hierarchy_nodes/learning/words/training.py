@@ -15,11 +15,11 @@ from torch.nn import functional
 
 from hierarchy_nodes.files import write_json
 from hierarchy_nodes.learning.encoded import Encoded
-from hierarchy_nodes.learning.onnx_file import export
 from hierarchy_nodes.learning.plot import Curve
 from hierarchy_nodes.learning.trainer import BaseTrainer, RunOptions, processes
 from hierarchy_nodes.learning.words import sayings
 from hierarchy_nodes.learning.words.data import SpokenOptions, numbered, speak
+from hierarchy_nodes.onnx_file import export
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.speech.along import STRIDE, AlongConfig
 from hierarchy_nodes.speech.commands.decoding import BLANK, sentences
