@@ -12,7 +12,6 @@ from torch import Tensor
 
 from benchmarks.lerobot.observation import POINTS, Scaling
 from hierarchy_nodes.controller.base import Step
-from hierarchy_nodes.controller.diffusion import inputs
 from hierarchy_nodes.controller.diffusion.backend import DiffusionController, DiffusionOptions
 from hierarchy_nodes.controller.diffusion.features import PERIOD, TIMES, Features, nothing
 from hierarchy_nodes.controller.diffusion.policy import View
@@ -46,7 +45,7 @@ class ChunkPolicy:
     def chunk(self, features: Features) -> Array:
         """``(HORIZON, 8)`` float64."""
         begin = time.perf_counter()
-        batch = inputs.batch_of(features)
+        batch = {name: torch.from_numpy(a)[None] for name, a in features.arrays().items()}
         predicted = self.network.sample(*self.scaling.observe(batch))
         found = self.scaling.to_base(predicted, batch["tool"])[0].double().numpy()
         self.seconds.append(time.perf_counter() - begin)

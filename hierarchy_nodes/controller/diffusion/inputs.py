@@ -20,7 +20,6 @@ from hierarchy_nodes.controller.diffusion.features import (
     INTERACTIONS,
     PATH_POINTS,
     ROLES,
-    Features,
 )
 from hierarchy_nodes.types import Gripper
 
@@ -55,11 +54,6 @@ def word_ids(text: str, numbers: Mapping[str, int], length: int) -> list[int]:
     """Numbers of the first `length` words, padded with 0."""
     found = [numbers.get(word, UNKNOWN) for word in words_of(text)[:length]]
     return found + [0] * (length - len(found))
-
-
-def batch_of(features: Features) -> Batch:
-    """One observation as a batch of one."""
-    return {name: torch.from_numpy(array)[None] for name, array in features.arrays().items()}
 
 
 @dataclass(frozen=True)
