@@ -1,11 +1,14 @@
-"""Parts of reports in Markdown."""
+"""Parts of reports in Markdown and of their pictures."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hierarchy_nodes.learning.comparison import compare
 
@@ -26,6 +29,13 @@ def groups(title: str, found: dict[str, Any]) -> Iterator[str]:
     for name, part in found.items():
         yield f"| {name} | {share(part)} |"
     yield ""
+
+
+def bars(parts: Iterable[dict[str, Any]]) -> tuple[list[float], NDArray[np.float64]]:
+    """Percentages of success, and ``(2, N)`` how far their intervals reach below and above."""
+    rows = [(p["success_rate"], *p["interval"]) for p in parts]
+    rates, low, high = 100 * np.array(rows, float).T
+    return rates.tolist(), np.array([rates - low, high - rates])
 
 
 def runs_in(folder: Path) -> dict[str, Any]:

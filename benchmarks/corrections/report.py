@@ -11,7 +11,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.tables import beside, groups, runs_in, share
+from benchmarks.tables import bars, beside, groups, runs_in, share
 
 CURVE = "learning.png"
 LESSONS = 10  # corrected episodes in a round
@@ -70,13 +70,8 @@ def draw(path: Path, runs: dict[str, Any]) -> None:
     for kind in runs["alone"]["per_hardness"]:
         rates = [100 * runs[name]["per_hardness"][kind]["success_rate"] for name in names]
         axes.plot(lessons, rates, marker=".", linewidth=1, label=kind)
-    rates = [100 * runs[name]["success_rate"] for name in names]
-    off = [
-        [abs(100 * x - r) for x in runs[n]["interval"]] for n, r in zip(names, rates, strict=True)
-    ]
-    axes.errorbar(
-        lessons, rates, list(zip(*off, strict=True)), capsize=3, color="black", label="all, 95%"
-    )
+    rates, reach = bars(runs[name] for name in names)
+    axes.errorbar(lessons, rates, reach, capsize=3, color="black", label="all, 95%")
     if "corrected" in runs:
         axes.axhline(
             100 * runs["corrected"]["success_rate"], color="gray", ls="--", label="while corrected"

@@ -1,4 +1,6 @@
-"""The figures of ``benchmarks/planner/run`` as Markdown: ``python -m ... FOLDER``."""
+"""The figures of ``benchmarks/planner/run`` as Markdown, with the seven axes as a picture:
+``python -m ... FOLDER``.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.tables import beside, groups, runs_in, share
+from matplotlib.figure import Figure
+
+from benchmarks.tables import bars, beside, groups, runs_in, share
 from hierarchy_nodes.learning.statistics import share as counted
 
 AXES = {"axes": "hierarchical", "axes_flat": "flat", "axes_classical": "classical"}
+PICTURE = "axes.png"
 ERRANDS = {
     "multistep": "several steps",
     "multistep_once": "several steps, without check and retry",
@@ -18,9 +23,10 @@ ERRANDS = {
 
 
 def main(folder: Path) -> None:
-    """Print what `folder` has."""
+    """Print what `folder` has, and draw the axes into it."""
     runs = runs_in(folder)
     print("\n".join(report(folder, runs)))
+    draw(folder / PICTURE, {AXES[name]: runs[name] for name in AXES if name in runs})
 
 
 def report(folder: Path, runs: dict[str, Any]) -> Iterator[str]:
@@ -58,6 +64,24 @@ def _axes(folder: Path, runs: dict[str, Any]) -> Iterator[str]:
     first = sum(r["success"] and r["attempts"] == 1 for r in results)
     yield f"- hierarchical, with its first plan: {share(counted(first, len(results)))}"
     yield ""
+
+
+def draw(path: Path, policies: dict[str, Any]) -> None:
+    """Success on each axis by each of `policies`, with intervals; nothing without any."""
+    if not policies:
+        return
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    axes = figure.subplots()
+    for place, (name, run) in enumerate(policies.items()):
+        parts = run["per_axis"]
+        rates, reach = bars(parts.values())
+        places = [i + 0.15 * (place - (len(policies) - 1) / 2) for i in range(len(parts))]
+        axes.errorbar(places, rates, reach, fmt="o", capsize=3, label=name)
+        axes.set_xticks(range(len(parts)), parts)
+    axes.set(ylabel="done, % (95% interval)", ylim=(0, 102))
+    axes.grid(axis="y", alpha=0.3)
+    axes.legend(loc="lower left")
+    figure.savefig(path, dpi=110)
 
 
 if __name__ == "__main__":
