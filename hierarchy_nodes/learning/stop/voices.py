@@ -1,8 +1,7 @@
 """Who speaks in training, and who only in measurements: synthetic voices of several programs.
 
-eSpeak comes as a package. Flite and Festival are used where they are installed
-(``apt-get install flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts``),
-and so are those of `neural_voices`.
+eSpeak comes as a package. Flite, Festival and those of `neural_voices` are used where they are
+installed: see ``tools/voices``.
 """
 
 from __future__ import annotations
@@ -98,8 +97,8 @@ def trained() -> list[Speaker]:
         for i, v in enumerate((*_TRAINED, *_TRAINED[::-1]))
     ]
     if shutil.which("flite"):
-        # As often as all of eSpeak's together, which are one way of speaking.
-        found += [FliteSpeaker(f"flite-{name}") for name in ("kal", "rms", "rms", "kal16")] * 20
+        # Half as often as all of eSpeak's together, which are one way of speaking.
+        found += [FliteSpeaker(f"flite-{name}") for name in ("kal", "rms", "rms", "kal16")] * 10
     if shutil.which("text2wave"):
         found += [FestivalSpeaker(f"festival-{n}_diphone") for n in ("kal", "ked")] * 6
     return found + neural_voices.trained()
