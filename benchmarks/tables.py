@@ -31,11 +31,11 @@ def groups(title: str, found: dict[str, Any]) -> Iterator[str]:
     yield ""
 
 
-def bars(parts: Iterable[dict[str, Any]]) -> tuple[list[float], NDArray[np.float64]]:
-    """Percentages of success, and ``(2, N)`` how far their intervals reach below and above."""
+def bars(parts: Iterable[dict[str, Any]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Percentages of success ``(N,)``, and how far their intervals reach down and up ``(2, N)``."""
     rows = [(p["success_rate"], *p["interval"]) for p in parts]
     rates, low, high = 100 * np.array(rows, float).T
-    return rates.tolist(), np.array([rates - low, high - rates])
+    return rates, np.array([rates - low, high - rates])
 
 
 def runs_in(folder: Path) -> dict[str, Any]:

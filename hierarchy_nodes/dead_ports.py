@@ -12,7 +12,6 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Collection
 from pathlib import Path
 
 SHARED_MEMORY = Path("/dev/shm")
@@ -37,10 +36,13 @@ def hold_back(folder: Path = SHARED_MEMORY) -> list[str]:
         The names of the ports that are locked now.
     """
     found: dict[str, int] = {}
+    others = sorted(folder.glob(f"{_PORT}*{_LOCK}"))
     for look in range(_LOOKS):
-        if look:
+        if look and others:
             time.sleep(_MOMENT)
-        found |= _locked(folder, found)
+        files = {path: _locked(path) for path in others}
+        others = [path for path, file in files.items() if file is None]
+        found |= {p.name.removesuffix(_LOCK): f for p, f in files.items() if f is not None}
     mapped = _mapped(folder) if found else set()
     for name, file in found.items():
         if name in mapped:
@@ -50,25 +52,18 @@ def hold_back(folder: Path = SHARED_MEMORY) -> list[str]:
     return sorted(found.keys() & mapped)
 
 
-def _locked(folder: Path, but: Collection[str]) -> dict[str, int]:
-    """Lock the ports without a reader, `but` some: their names, and the open files."""
-    found = {}
-    for path in folder.glob(f"{_PORT}*{_LOCK}"):
-        name = path.name.removesuffix(_LOCK)
-        if name in but:
-            continue
-        try:
-            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            # Gone, or somebody else's.
-            continue
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(file)
-            continue
-        found[name] = file
-    return found
+def _locked(path: Path) -> int | None:
+    """The open file, locked; None where somebody else has it, or it is gone."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(file)
+        return None
+    return file
 
 
 def _mapped(folder: Path) -> set[str]:

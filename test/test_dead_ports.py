@@ -125,8 +125,7 @@ def test_a_killed_node_comes_back_elsewhere_and_hears(graph):
         try:
             held, locks = (set(part.split()) for part in ear.stdout.readline().split("|"))
             # Of those that this process has noticed to be dead it has removed the locks.
-            written = dead & mapped() & locks
-            assert written <= held
+            assert held >= dead & mapped() & locks
             print("go on", file=ear.stdin, flush=True)
             assert ear.stdout.readline() == "listening\n"
 
@@ -137,7 +136,6 @@ def test_a_killed_node_comes_back_elsewhere_and_hears(graph):
             graph.wait_for(echoed, 30.0)
             listening = ports(ear.pid) - held
             assert len(listening) == 2, "one port for discovery, and one for data"
-            assert not listening & written
             dead |= listening
         finally:
             ear.send_signal(signal.SIGKILL)

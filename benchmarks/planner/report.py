@@ -77,7 +77,7 @@ def draw(path: Path, policies: dict[str, Any]) -> None:
         rates, reach = bars(parts.values())
         places = [i + 0.15 * (place - (len(policies) - 1) / 2) for i in range(len(parts))]
         axes.errorbar(places, rates, reach, fmt="o", capsize=3, label=name)
-        axes.set_xticks(range(len(parts)), parts)
+    axes.set_xticks(range(len(parts)), parts)
     axes.set(ylabel="done, % (95% interval)", ylim=(0, 102))
     axes.grid(axis="y", alpha=0.3)
     axes.legend(loc="lower left")

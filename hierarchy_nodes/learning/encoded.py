@@ -47,12 +47,12 @@ def encode(
     Args:
         count: How many `source` is asked for, in all; it may give more.
         source: A module's own function, or a `partial` of one.
-        how: What else it depends on.
+        how: All that the sounds depend on.
 
     Raises:
         ConfigError: What `folder` holds was made otherwise, or is broken.
     """
-    same(folder / "made.json", how | {"count": count})
+    same(folder / "made.json", how)
     parts = -(-count // _PART)
     missing = [
         (i, min(_PART, count - i * _PART)) for i in range(parts) if not _file(folder, i).exists()

@@ -25,7 +25,7 @@ def windows(clips: Path, folder: Path, count: int, seed: int, progress: bool) ->
         folder: Where they are kept.
     """
     source = partial(_drawn, clips=clips, seed=seed)
-    return encode(folder, count, source, {"seed": seed}, progress)
+    return encode(folder, count, source, {"windows": count, "seed": seed}, progress)
 
 
 def draw(mixer: Mixer, rng: np.random.Generator) -> tuple[Samples, bool]:
