@@ -179,6 +179,33 @@ def test_chunks_of_the_learned_policy_join_without_a_jerk_of_their_own(latency):
     assert max(found.jerk.values()) <= 1.05 * most
 
 
+def test_an_episode_ends_when_the_referee_is_satisfied_or_the_time_is_up():
+    never = {"done_threshold": 1.0}
+    spec = EpisodeSpec(0, "press", "basic", 302, "hierarchical", plan="true", max_attempts=1)
+    spec = replace(spec, controller_options=never, time_limit=40.0, until_done=True)
+    found = run_episode(spec)
+    assert found.success, found.reason
+    assert not found.claimed
+    assert found.duration < 30
+    late = run_episode(replace(spec, time_limit=1.0))
+    assert not late.success
+    assert late.code == "TIMED_OUT"
+    assert late.duration == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--suite", "surprises", "--plan", "planner", "--until-done"], "--until-done"),
+        (["--through-ros", "--until-done"], "until_done"),
+        (["--time-limit", "0"], "--time-limit 0"),
+    ],
+)
+def test_ends_that_an_episode_cannot_have_are_refused(arguments, said, capsys):
+    assert main(["evaluate", *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_what_only_exists_in_process_is_refused_through_ros(capsys):
     arguments = ["evaluate", "--through-ros", "--perturb", "--camera-shift"]
     assert main(arguments) == 2

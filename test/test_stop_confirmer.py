@@ -148,6 +148,13 @@ def test_what_was_learned_answers_and_is_used(folder, weights):
     assert all(0 < f.probability < 1 for f in found)
 
 
+def test_windows_of_other_clips_are_not_taken_for_these(folder, weights, tmp_path):
+    clips = vars(load(folder / CLIPS))
+    np.savez(tmp_path / CLIPS, **clips | {"samples": clips["samples"] // 2})
+    with pytest.raises(ConfigError, match=r"was made with clips 60 \(\w{8}\) \(now 60"):
+        train_confirmer(tmp_path, weights.parent, ConfirmOptions(steps=2, windows=24))
+
+
 def test_weights_that_are_none_are_refused(folder, weights, tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere\.onnx cannot be used"):
         StopConfirmer(str(tmp_path / "nowhere.onnx"))

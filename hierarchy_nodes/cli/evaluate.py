@@ -25,6 +25,8 @@ EXECUTION = (
     "controller_option",
     "attempts",
     "no_verify",
+    "time_limit",
+    "until_done",
     "through_ros",
     "person",
     "record",
@@ -37,7 +39,7 @@ ATTEMPTS = 3
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from hardware.cell.tasks import AXES
     from hierarchy_nodes.controller.diffusion.features import CHANNELS
-    from hierarchy_nodes.learning.evaluation import PLANS, SUITES, TOLD
+    from hierarchy_nodes.learning.evaluation import ERRAND_TIME, PLANS, SUITES, TOLD, EpisodeSpec
     from hierarchy_nodes.learning.exchanges import NONE, PEOPLE
     from hierarchy_nodes.learning.hardness import HARDNESSES
     from hierarchy_nodes.learning.policies import POLICIES
@@ -108,6 +110,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--no-verify", action="store_true", help="the planner does not look if a step is done"
+    )
+    parser.add_argument(
+        "--time-limit",
+        type=float,
+        metavar="S",
+        help=f"simulated seconds for a task (default {EpisodeSpec.time_limit:.0f}, for an errand "
+        f"of several steps {ERRAND_TIME:.0f})",
+    )
+    parser.add_argument(
+        "--until-done",
+        action="store_true",
+        help="end an episode as soon as the referee is satisfied, for a policy that never says so",
     )
     parser.add_argument(
         "--person",
@@ -254,11 +268,16 @@ def _setting(a: argparse.Namespace) -> dict[str, Any]:
         "drop": tuple(a.drop),
         "camera_shift": a.camera_shift,
         "person": a.person,
+        "until_done": a.until_done,
         "record": "" if a.record is None else str(a.record),
     }
+    if a.time_limit is not None:
+        setting["time_limit"] = a.time_limit
     if a.through_ros:
         simulated = [
-            k for k in ("latency", "perturb", "drop", "camera_shift", "record") if setting[k]
+            name
+            for name in ("latency", "perturb", "drop", "camera_shift", "until_done", "record")
+            if setting[name]
         ]
         simulated += ["--plan true"] if plan == "true" else []
         simulated += ["--no-verify"] if a.no_verify else []

@@ -103,7 +103,12 @@ def run_episode(spec: EpisodeSpec) -> EpisodeResult:
             verdict, switch = Switching(cell, task, spec.family, rng).run(stack)
         else:
             limit = stack.time + spec.time_limit
-            stack.execute(task.instruction, spec.time_limit, spec.max_attempts)
+            stack.execute(
+                task.instruction,
+                spec.time_limit,
+                spec.max_attempts,
+                lambda: spec.until_done and referee.verdict().success,
+            )
             if talk is not None:
                 talk.attend(stack, limit)
             stack.run(SETTLE)

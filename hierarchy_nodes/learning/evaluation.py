@@ -63,6 +63,7 @@ class EpisodeSpec:
         heard: Whether the stack hears that person.
         surprise: What a person does to a thing of the task midway, one of `SURPRISES`.
         hardness: What the stack is up against, one of `hardness.HARDNESSES`.
+        until_done: End it as soon as the referee is satisfied.
         person: Who stands by and says what goes wrong, one of `exchanges.PEOPLE`.
         record: Folder in which it is recorded, in one of its own; empty: it is not.
     """
@@ -87,6 +88,7 @@ class EpisodeSpec:
     heard: bool = True
     surprise: str = ""
     hardness: str = ""
+    until_done: bool = False
     person: str = exchanges.NONE
     record: str = ""
 
@@ -172,6 +174,11 @@ def episodes(
             f"{RESERVED_SEED}, which no training, tuning or evaluation of ours uses. "
             "For the final comparison, and only for that, add --final."
         )
+    if more.get("until_done") and suite in IN_PROCESS:
+        alone = ", ".join(s for s in SUITES if s not in IN_PROCESS)
+        raise ConfigError(f"{suite}: --until-done goes with one of {alone}.")
+    if more.get("time_limit", 1.0) <= 0:
+        raise ConfigError(f"--time-limit {more['time_limit']} must be more than 0 seconds.")
     if more.get("person", exchanges.NONE) != exchanges.NONE and suite != TOLD:
         raise ConfigError(f"{suite}: nobody stands by; --person goes with --suite {TOLD}.")
     chosen = {

@@ -143,11 +143,19 @@ class InProcessStack:
         """The measured arm."""
         return self.kinematics.robot_state(self.cell.arm_state())
 
-    def execute(self, instruction: str, time_limit: float, max_attempts: int) -> Outcome:
-        """Do a task to its end."""
+    def execute(
+        self,
+        instruction: str,
+        time_limit: float,
+        max_attempts: int,
+        until: Callable[[], bool] = lambda: False,
+    ) -> Outcome:
+        """Do a task to its end, or until a condition holds."""
         done = len(self.outcomes)
         self.executive.start(instruction, self.time, self.outcomes.append, time_limit, max_attempts)
-        self.run(time_limit + 5.0, lambda: len(self.outcomes) > done)
+        self.run(time_limit + 5.0, lambda: len(self.outcomes) > done or until())
+        if len(self.outcomes) == done:
+            self.executive.cancel(self.time)
         return self.outcomes[done]
 
     def correct(self, motion: LanguageMotion) -> None:

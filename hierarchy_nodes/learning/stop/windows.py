@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from functools import lru_cache, partial
 from pathlib import Path
@@ -23,9 +24,14 @@ def windows(clips: Path, folder: Path, count: int, seed: int, progress: bool) ->
 
     Args:
         folder: Where they are kept.
+
+    Raises:
+        ConfigError: No clips, or what the folder holds was drawn from others or in another way.
     """
-    source = partial(_drawn, clips=clips, seed=seed)
-    return encode(folder, count, source, {"windows": count, "seed": seed}, progress)
+    spoken = load(clips)
+    known = zlib.crc32(np.ascontiguousarray(spoken.samples))
+    how = {"windows": count, "seed": seed, "clips": f"{len(spoken.starts)} ({known:08x})"}
+    return encode(folder, count, partial(_drawn, clips=clips, seed=seed), how, progress)
 
 
 def draw(mixer: Mixer, rng: np.random.Generator) -> tuple[Samples, bool]:
