@@ -121,7 +121,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--until-done",
         action="store_true",
-        help="end an episode as soon as the referee is satisfied, for a policy that never says so",
+        help="end an episode when the referee is satisfied, for a policy that never says that it is done",
     )
     parser.add_argument(
         "--person",

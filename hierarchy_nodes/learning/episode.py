@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 # Things come to rest before the referee looks.
 SETTLE = 1.0
 SHIFT, TURN = 0.20, 20.0
+# Seconds that the referee must be satisfied.
+_DONE_FOR = 0.5
 SHOVE = 0.03
 
 
@@ -107,7 +110,7 @@ def run_episode(spec: EpisodeSpec) -> EpisodeResult:
                 task.instruction,
                 spec.time_limit,
                 spec.max_attempts,
-                lambda: spec.until_done and referee.verdict().success,
+                _satisfied(stack, referee) if spec.until_done else lambda: False,
             )
             if talk is not None:
                 talk.attend(stack, limit)
@@ -141,6 +144,21 @@ def run_episode(spec: EpisodeSpec) -> EpisodeResult:
         if recorder is not None:
             recorder.close()
         cell.close()
+
+
+def _satisfied(stack: InProcessStack, referee: Referee | ErrandReferee) -> Callable[[], bool]:
+    """Whether the task has been done for a while: a thing that is pushed on rests now and then."""
+    since: float | None = None
+
+    def satisfied() -> bool:
+        nonlocal since
+        if not referee.verdict().success:
+            since = None
+        elif since is None:
+            since = stack.time
+        return since is not None and stack.time - since >= _DONE_FOR
+
+    return satisfied
 
 
 def _recorder(spec: EpisodeSpec, stack: InProcessStack) -> EpisodeRecorder | None:
@@ -185,6 +203,7 @@ def _options(spec: EpisodeSpec) -> StackOptions:
         controller_latency=StackOptions.controller_latency + spec.latency,
         planner_options=spec.planner_options,
         verify=spec.verify,
+        masks="masks" in kind.channels,
     )
 
 

@@ -53,7 +53,8 @@ _KEPT_FRAMES = 30
 class StackOptions:
     """Which backends, and how late each of their answers comes (simulated seconds).
 
-    `verify`: whether the planner looks if a step is done.
+    `verify`: whether the planner looks if a step is done. `masks`: whether the segmenter works at
+    all; a policy that sees no masks needs none.
     """
 
     planner: str = "classical"
@@ -66,6 +67,7 @@ class StackOptions:
     controller_options: Mapping[str, Any] = field(default_factory=dict)
     planner_options: Mapping[str, Any] = field(default_factory=dict)
     verify: bool = True
+    masks: bool = True
 
 
 @dataclass
@@ -219,7 +221,7 @@ class InProcessStack:
         self._plan = plan if plan.path and plan.prompts else None
         self._core.plan(plan, self.time)
         self.executor.set_validity(plan.plan_id, plan.valid_until)
-        if self._plan is not None and self._frames:
+        if self.options.masks and self._plan is not None and self._frames:
             frame, robot = self.frame(plan.stamp)
             begin = time.perf_counter()
             segments = self._segmenter.reset(plan, frame, robot)
@@ -278,7 +280,7 @@ class InProcessStack:
         self._frames.append((frame, robot))
         self._core.frame(frame)
         self.executive.see(frame, self.time)
-        if self._plan is not None:
+        if self.options.masks and self._plan is not None:
             begin = time.perf_counter()
             segments = self._segmenter.track(frame, robot)
             self.latencies.timed("segmenter", begin)
