@@ -193,6 +193,14 @@ def test_an_episode_ends_when_the_referee_is_satisfied_or_the_time_is_up():
     assert late.duration == pytest.approx(1.0, abs=0.1)
 
 
+def test_nobody_segments_for_a_policy_that_sees_no_masks():
+    spec = EpisodeSpec(0, "press", "basic", 302, "hierarchical", plan="true", time_limit=1.0)
+    seeing, blind = run_episode(spec), run_episode(replace(spec, policy="flat"))
+    assert seeing.latencies["segmenter"]
+    assert not blind.latencies["segmenter"]
+    assert blind.latencies["controller"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

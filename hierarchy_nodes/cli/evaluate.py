@@ -121,7 +121,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--until-done",
         action="store_true",
-        help="end an episode when the referee is satisfied, for a policy that never says that it is done",
+        help="end an episode once the referee is satisfied, for a policy that never says so itself",
     )
     parser.add_argument(
         "--person",
