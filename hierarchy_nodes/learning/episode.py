@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 # Things come to rest before the referee looks.
 SETTLE = 1.0
 SHIFT, TURN = 0.20, 20.0
-# Seconds that the referee must be satisfied.
-_DONE_FOR = 0.5
 SHOVE = 0.03
+# Seconds for which the referee must be satisfied.
+_DONE_FOR = 0.5
 
 
 class Blinkered(ControllerBackend):
