@@ -11,3 +11,10 @@ evaluated() { # NAME ARGUMENTS...
     echo "== $name"
     "$hierarchy" evaluate --resume --json "$out/$name.json" "$@" 2>"$out/$name.log"
 }
+
+# The same by the flat policy. It never says that it is done, and has all the time there is.
+evaluated_flat() { # NAME ARGUMENTS...
+    evaluated "$@" --policy flat --until-done --controller-option done_threshold=1.0 \
+        --controller-option "weights=${FLAT:-benchmarks/flat/controller.safetensors}" \
+        --controller-option time_limit=120
+}

@@ -207,6 +207,7 @@ def test_nobody_segments_for_a_policy_that_sees_no_masks():
         (["--suite", "surprises", "--plan", "planner", "--until-done"], "--until-done"),
         (["--through-ros", "--until-done"], "until_done"),
         (["--time-limit", "0"], "--time-limit 0"),
+        (["--time-limit", "nan"], "--time-limit nan"),
     ],
 )
 def test_ends_that_an_episode_cannot_have_are_refused(arguments, said, capsys):

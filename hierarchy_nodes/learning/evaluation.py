@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
@@ -63,7 +64,7 @@ class EpisodeSpec:
         heard: Whether the stack hears that person.
         surprise: What a person does to a thing of the task midway, one of `SURPRISES`.
         hardness: What the stack is up against, one of `hardness.HARDNESSES`.
-        until_done: End it as soon as the referee is satisfied.
+        until_done: End it once the referee has been satisfied for a moment.
         person: Who stands by and says what goes wrong, one of `exchanges.PEOPLE`.
         record: Folder in which it is recorded, in one of its own; empty: it is not.
     """
@@ -177,8 +178,10 @@ def episodes(
     if more.get("until_done") and suite in IN_PROCESS:
         alone = ", ".join(s for s in SUITES if s not in IN_PROCESS)
         raise ConfigError(f"{suite}: --until-done goes with one of {alone}.")
-    if more.get("time_limit", 1.0) <= 0:
-        raise ConfigError(f"--time-limit {more['time_limit']} must be more than 0 seconds.")
+    if not 0 < more.get("time_limit", 1.0) < math.inf:
+        raise ConfigError(
+            f"--time-limit {more['time_limit']:g} must be a number of seconds above 0."
+        )
     if more.get("person", exchanges.NONE) != exchanges.NONE and suite != TOLD:
         raise ConfigError(f"{suite}: nobody stands by; --person goes with --suite {TOLD}.")
     chosen = {

@@ -29,7 +29,7 @@ def windows(clips: Path, folder: Path, count: int, seed: int, progress: bool) ->
         ConfigError: No clips, or what the folder holds was drawn from others or in another way.
     """
     spoken = load(clips)
-    known = zlib.crc32(spoken.samples.tobytes())
+    known = zlib.crc32(spoken.samples.data)
     how = {"windows": count, "seed": seed, "clips": f"{len(spoken.starts)} ({known:08x})"}
     return encode(folder, count, partial(_drawn, clips=clips, seed=seed), how, progress)
 
