@@ -131,6 +131,16 @@ def test_batches_mix_lessons_and_base(base, lessons, start, tmp_path):
     assert spoken.max() < 2
 
 
+def test_new_words_are_learned_faster_than_known_ones(base, lessons, start, tmp_path):
+    options = replace(FAST, steps=2, rate=1e-4, share=0.5, word_rate=100.0)
+    run = trainer(base, lessons, start, tmp_path / "a", options)
+    run.start(False)
+    moved = (run.network.words.weight - run.first.words.weight).abs()
+    known = len(load_weights(start)[1].vocabulary) + FIRST
+    assert 0 < moved[:known].max() < 3e-4
+    assert moved[known:].max() > 5e-3
+
+
 def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(base, lessons, start, tmp_path):
     trainer(base, lessons, start, tmp_path / "a").start(False)
     broken = trainer(base, lessons, start, tmp_path / "b")
@@ -166,8 +176,9 @@ def test_a_name_means_afterwards_what_it_was_taught_to_mean(giraffe, base, start
     found = store.gather(sorted(tmp_path.glob("recordings/*/bag")))
     store.store(found, tmp_path / "lessons", 0.2, seed=0)
     options = replace(
-        FAST, steps=25, share=0.75, rate=8e-3, evaluate_every=25, save_every=25, variation=STILL
-    )
+        FAST, steps=25, share=0.75, rate=8e-3, word_rate=1.0, evaluate_every=25, save_every=25,
+        variation=STILL,
+    )  # fmt: skip
     run = trainer(base, tmp_path / "lessons", start, tmp_path / "a", options)
     first = {name: value.clone() for name, value in run.first.state_dict().items()}
     run.start(False)

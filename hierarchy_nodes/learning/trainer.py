@@ -91,9 +91,22 @@ class BaseTrainer(ABC):
         return network, average.requires_grad_(False).eval()
 
     def _prepare(self) -> None:
-        self.optimizer = torch.optim.AdamW(
-            _groups(self.network, self.options.decay), lr=self.options.rate, fused=True
-        )
+        self._optimise(self._groups(self.network))
+
+    def _groups(self, network: nn.Module) -> list[dict[str, Any]]:
+        """Its parameters for :meth:`_optimise`; a group may be given a `share` of the rate.
+
+        Matrices decay; biases, norms and positions do not.
+        """
+        matrices = [p for p in network.parameters() if p.dim() > 1]
+        others = [p for p in network.parameters() if p.dim() <= 1]
+        return [
+            {"params": matrices, "weight_decay": self.options.decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+
+    def _optimise(self, groups: list[dict[str, Any]]) -> None:
+        self.optimizer = torch.optim.AdamW(groups, lr=self.options.rate, fused=True)
 
     # -- what differs -------------------------------------------------------------------------
 
@@ -178,7 +191,7 @@ class BaseTrainer(ABC):
     def _advance(self, model: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
         """One optimiser step."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self._rate()
+            group["lr"] = self._rate() * group.get("share", 1.0)
         loss, parts = self._loss(model, self._random())
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -276,13 +289,6 @@ class BaseTrainer(ABC):
         draw(
             self.out / PLOT, [*curves, *self.curves([n for n in notes if "held_out" in n])], "step"
         )
-
-
-def _groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
-    """Matrices decay; biases, norms and positions do not."""
-    matrices = [p for p in network.parameters() if p.dim() > 1]
-    others = [p for p in network.parameters() if p.dim() <= 1]
-    return [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
 
 
 @contextlib.contextmanager

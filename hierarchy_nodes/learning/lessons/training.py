@@ -24,7 +24,7 @@ from hierarchy_nodes.learning.planner.training import (
 from hierarchy_nodes.learning.plot import Curve
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.planner.compact.network import CompactNetwork
-from hierarchy_nodes.planner.compact.text import vocabulary_of
+from hierarchy_nodes.planner.compact.text import FIRST, vocabulary_of
 from hierarchy_nodes.planner.compact.weights import (
     PlannerWeights,
     State,
@@ -47,6 +47,9 @@ class LearningOptions(PlannerTrainingOptions):
     warmup: int = param(20, "Steps in which the rate rises", low=0, high=1_000_000)
     evaluate_every: int = param(100, "Steps between looks", low=1, high=1_000_000)
     save_every: int = param(50, "Steps between checkpoints", low=1, high=1_000_000)
+    word_rate: float = param(
+        100.0, "New words are learned so many times as fast as all else", low=1.0, high=1e4
+    )
     share: float = param(0.25, "Share of lessons among the images of a step", low=0.0, high=1.0)
     lessons_held_out: float = param(
         0.2, "Share of the lessons that is kept back, of 4 or more", low=0.0, high=0.9
@@ -94,6 +97,7 @@ class LessonTrainer(PlannerTrainer):
         network, config = load_weights(start)
         learned_words = vocabulary_of(self.lessons[LEARNED].texts(), least=1)
         self._start = extended(config, network.state_dict(), learned_words)
+        self._known = FIRST + len(config.vocabulary)
         super().__init__(base, out, options, device, facts=facts)
         for data in self.lessons.values():
             data.encode_words(self.config.vocabulary, self.config.network.words)
@@ -107,6 +111,26 @@ class LessonTrainer(PlannerTrainer):
 
     def _begin(self) -> tuple[PlannerWeights, State]:
         return self._start
+
+    def _prepare(self) -> None:
+        words = self.network.words.weight
+        groups = self._groups(self.network)
+        for group in groups:
+            group["params"] = [p for p in group["params"] if p is not words]
+        self._optimise([*groups, {"params": [words], "share": self.options.word_rate}])
+        before = words.detach()[: self._known].clone()
+
+        def remember(*_: Any) -> None:
+            before.copy_(words.detach()[: self._known])
+
+        def hold_back(*_: Any) -> None:
+            with torch.no_grad():
+                known = words[: self._known]
+                known.copy_(before + (known - before) / self.options.word_rate)
+
+        # A step of Adam does not depend on how large gradients are, so it is shortened afterwards.
+        self.optimizer.register_step_pre_hook(remember)
+        self.optimizer.register_step_post_hook(hold_back)
 
     def draw(self, step: int) -> Batch:
         o, lessons = self.options, self.lessons[LEARNED]
