@@ -137,6 +137,11 @@ class Tape:
     def nothing(self, at):
         self.message("plan", PlanMessage(plan_id="none", subtask="replanning"), at)
 
+    def ask(self, instruction, why, at):
+        """The task ends with a question."""
+        self.message("plan", PlanMessage(plan_id="none", instruction=instruction), at)
+        self.end(at + 0.01, "failed", why)
+
     def end(self, at, state="done", why="Done."):
         self.message("status", StackStatus(node="planner", state=state, message=why), at)
 

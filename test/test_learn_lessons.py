@@ -129,6 +129,93 @@ def test_a_step_is_done_when_the_next_one_begins(tmp_path):
     assert {lesson.wishes[0].text for lesson in lessons} == {GIRAFFE}
 
 
+# -- questions --------------------------------------------------------------------------------
+
+WHICH = "I see two blocks. Which one?"
+ANSWER = "put the yellow block on the blue plate"
+
+
+def answered_with(folder, asked, words, at=(2.0,), state="done", later=()):
+    """The stack asks back about `asked`, and then does what is said instead."""
+    tape = Tape(folder)
+    tape.arm(0.0)
+    tape.ask(asked[0], WHICH, 0.5)
+    for number, (text, when) in enumerate(zip(words, at, strict=True), start=1):
+        tape.say(text, when)
+        if number < len(asked):
+            tape.ask(asked[number], WHICH, when + 0.5)
+    plan = put("right", at[-1] + 1.0, "yellow", words[-1])
+    tape.plan(plan)
+    follow(tape, plan, at[-1] + 2.0)
+    for text in later:
+        tape.say(text, at[-1] + 2.5)
+    tape.end(at[-1] + 8.0, state, "Done." if state == "done" else "It fell.")
+    return tape.close()
+
+
+def test_what_was_asked_back_about_means_what_was_said_instead(tmp_path):
+    lessons, verdicts = lessons_of(answered_with(tmp_path / "a", [GIRAFFE], [ANSWER]))
+    assert whys(verdicts) == [""]
+    (lesson,) = lessons
+    assert lesson.corrections == (1,)
+    assert {wish.text for wish in lesson.wishes} == {GIRAFFE, ANSWER}
+    assert {wish.targets for wish in lesson.wishes} == {(0,)}
+    assert lesson.labels[0] == "yellow thing"
+
+
+def test_several_questions_have_one_answer(tmp_path):
+    first = "put the giraffe onto the blue plate"
+    recording = answered_with(tmp_path / "a", [first, GIRAFFE], [GIRAFFE, ANSWER], (2.0, 5.0))
+    lessons, verdicts = lessons_of(recording)
+    assert whys(verdicts) == ["", ""]
+    assert {w.text for lesson in lessons for w in lesson.wishes} == {first, GIRAFFE, ANSWER}
+
+
+@pytest.mark.parametrize(
+    ("asked", "words", "more", "why"),
+    [
+        ("put the block on the blue plate", ANSWER, {}, "it tells more than what was asked about"),
+        ("put the red block on the blue plate", ANSWER, {},
+         "it tells more than what was asked about"),
+        ("push the giraffe to the left", ANSWER, {}, "it tells more than what was asked about"),
+        (GIRAFFE, ANSWER, {"state": "failed"}, "the task failed: It fell."),
+        (GIRAFFE, ANSWER, {"later": ["no, the red one"]}, "it was corrected itself"),
+        (GIRAFFE, ANSWER, {"at": (90.0,)}, "nothing was being done"),
+        (GIRAFFE, "slower", {}, "nothing was being done"),
+    ],
+)  # fmt: skip
+def test_answers_that_teach_nothing(tmp_path, asked, words, more, why):
+    _, verdicts = lessons_of(answered_with(tmp_path / "a", [asked], [words], **more))
+    assert whys(verdicts)[0] == why
+
+
+def test_nobody_answers_in_the_end(tmp_path):
+    tape = Tape(tmp_path / "a")
+    tape.arm(0.0)
+    tape.ask(GIRAFFE, WHICH, 0.5)
+    tape.say(ANSWER, 2.0)
+    _, verdicts = lessons_of(tape.close())
+    assert whys(verdicts) == ["nothing was being done"]
+
+
+def test_what_was_let_pass_teaches_new_words_only(tmp_path):
+    for name, words in (("a", GIRAFFE), ("b", ANSWER)):
+        tape = Tape(tmp_path / name)
+        tape.arm(0.0)
+        plan = put("p", 0.1, "yellow", words)
+        tape.plan(plan)
+        follow(tape, plan, 1.0)
+        tape.end(8.0)
+        tape.close()
+    known = [*ANSWER.split(), "block"]
+    recordings = [tmp_path / "a", tmp_path / "b"]
+    (lesson,) = store.gather(recordings, known=known).lessons
+    assert lesson.corrections == ()
+    assert wishes([lesson]) == [(GIRAFFE, ())]
+    with pytest.raises(ConfigError, match="0 corrections in 2 recordings are no lesson"):
+        store.gather(recordings)
+
+
 # -- motions ----------------------------------------------------------------------------------
 
 

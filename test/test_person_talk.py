@@ -77,7 +77,7 @@ def test_a_miscalibrated_camera_is_off_by_centimetres_and_sees_the_same():
     assert seen.color is frame.color
 
 
-def test_a_nickname_always_means_the_same_and_nothing_else_changes():
+def test_a_nickname_always_means_the_same_and_the_task_is_the_same():
     names = list(NICKNAMES.values())
     assert len(set(names)) == len(names)
     scene, task = sample("place", 300)
@@ -85,6 +85,12 @@ def test_a_nickname_always_means_the_same_and_nothing_else_changes():
     target = scene.object(task.target)
     assert NICKNAMES[target.color, target.shape] in found.task.instruction
     assert replace(found.task, instruction=task.instruction) == task
+    others = found.scene.objects[len(scene.objects) :]
+    assert found.scene.objects[: len(scene.objects)] == scene.objects
+    assert others
+    kinds = [(thing.color, thing.shape) for thing in others]
+    assert len(set(kinds)) == len(kinds)
+    assert not set(kinds) & {(thing.color, thing.shape) for thing in scene.objects}
     with pytest.raises(ConfigError, match="nickname"):
         hard("nickname", "open_drawer")
 

@@ -2,8 +2,8 @@
 
 - ``calibration``: the camera is not where the stack believes it to be, by a few centimetres.
 - ``twins``: a thing of the target's kind stands there, too, in nearly the same colour.
-- ``nickname``: the target has a name that nobody has told the stack. The same name always means
-  the same kind of thing, so that it can be learned.
+- ``nickname``: the target has a name that nobody has told the stack, and stands among others that
+  it might mean. The same name always means the same kind of thing, so that it can be learned.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ _NEAR = {
     "purple": "blue",
 }
 _MIXED = (0.38, 0.46)
+# So many more things stand beside what has a nickname.
+_OTHERS = 4
 _KINDS = ("block", "cylinder", "button")
 _NAMES = (
     "zorp", "blicket", "dax", "wug", "toma", "fep", "kiki", "bouba", "modi", "lorp", "riff",
@@ -92,16 +94,33 @@ def harden(kind: str, scene: SceneSpec, task: TaskSpec, rng: np.random.Generator
         if key not in NICKNAMES or words not in task.instruction:
             raise ConfigError(f"'{task.instruction}': nobody has a nickname for the {words}.")
         named = task.instruction.replace(words, NICKNAMES[key], 1)
-        return Hard(scene, replace(task, instruction=named), {}, np.zeros(3))
+        return Hard(_crowded(scene, rng), replace(task, instruction=named), {}, np.zeros(3))
     return _with_twin(scene, task, target, rng)
+
+
+def _crowded(scene: SceneSpec, rng: np.random.Generator) -> SceneSpec:
+    """With more things that have nicknames, each of another kind, as far as there is room."""
+    draft = _draft(scene, rng)
+    there = {(thing.color, thing.shape) for thing in scene.objects}
+    others = [key for key in NICKNAMES if key not in there]
+    for index in rng.permutation(len(others))[:_OTHERS]:
+        color, shape = others[index]
+        draft.add(shape, color)
+    return replace(scene, objects=tuple(draft.things))
+
+
+def _draft(scene: SceneSpec, rng: np.random.Generator) -> TableDraft:
+    """`scene`, to be added to."""
+    draft = TableDraft(rng)
+    draft.things = list(scene.objects)
+    draft.taken = [(*t.position, max(t.size[:2]) / 2) for t in scene.objects]
+    return draft
 
 
 def _with_twin(
     scene: SceneSpec, task: TaskSpec, target: ObjectSpec, rng: np.random.Generator
 ) -> Hard:
-    draft = TableDraft(rng)
-    draft.things = list(scene.objects)
-    draft.taken = [(*t.position, max(t.size[:2]) / 2) for t in scene.objects]
+    draft = _draft(scene, rng)
     near = _NEAR[target.color]
     twin = draft.add(target.shape, near)
     if twin is None:

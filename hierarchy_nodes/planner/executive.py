@@ -440,5 +440,5 @@ class Executive:
         self._leave(task)
         self.task = None
         task.phase = Phase.DONE if code == ErrorCode.NONE else Phase.FAILED
-        self._port.publish(empty_plan(now, str(task.phase)))
+        self._port.publish(empty_plan(now, str(task.phase), task.subtask))
         task.ended(Outcome(code, message, now - task.started, task.attempts))

@@ -116,14 +116,14 @@ class Port(Protocol):
         """Have the backend work on `job` in another thread."""
 
 
-def empty_plan(now: float, reason: str) -> Plan:
-    """The plan that ends what is running."""
+def empty_plan(now: float, reason: str, instruction: str = "") -> Plan:
+    """The plan that ends what is running, which may be a task's `instruction`."""
     return Plan(
         plan_id=f"none-{uuid.uuid4().hex[:8]}",
         stamp=now,
         frame_id="",
         camera_pose=IDENTITY,
-        instruction="",
+        instruction=instruction,
         interaction=Interaction.NONE,
         path=(),
         prompts=(),

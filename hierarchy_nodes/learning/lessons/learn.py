@@ -15,7 +15,7 @@ from hierarchy_nodes.learning.lessons.training import LearningOptions, LessonTra
 from hierarchy_nodes.learning.planner.images import META, collect_images
 from hierarchy_nodes.learning.trainer import CHECKPOINT, processes
 from hierarchy_nodes.planner.compact.versions import REPORT, Versions
-from hierarchy_nodes.planner.compact.weights import Chosen, chosen
+from hierarchy_nodes.planner.compact.weights import Chosen, chosen, load_weights
 
 LESSONS, BASE = "lessons", "base"
 # Base images that are made where none are named: their first seed, which no training uses, how
@@ -66,8 +66,9 @@ def learn(
     """
     if options.start:
         raise ConfigError("start: name the weights to begin with by --weights instead.")
-    found = gather(recordings_in(source), progress)
     start = chosen(weights, versions)
+    _, config = load_weights(start.path)
+    found = gather(recordings_in(source), progress, config.vocabulary)
     if base is None:
         base, options = _own_base(versions, options, progress)
     number = versions.unfinished() if resume else versions.new()

@@ -46,7 +46,8 @@ class Lesson:
 
     Attributes:
         recording: From which it is. step: Number of its step there; lessons of one step belong
-            together. corrections: Numbers of those that teach it.
+            together. corrections: Numbers of those that teach it; none where a plan was let
+            pass at once.
         frame: The image.
         things: ``(H, W)`` uint8: 0, or the place of a thing in `labels`, from 1.
         labels: What the things are: the target, the goal if there is one, then others.
@@ -93,7 +94,7 @@ def lessons_of(recording: Path) -> tuple[list[Lesson], list[Verdict]]:
         late = {said for said in right.motions if said.at > finished(run, tape)}
         left |= {said.entry.number: "the work was done already" for said in late}
         right = right.without(late)
-        if right.teaches:
+        if right.teaches or right.passed:
             kept.append((right, run))
     views = {run.segments.stamp: run.plan.camera_pose for _, run in kept}
     views |= {right.wrong.stamp: right.wrong.camera_pose for right, _ in kept if right.wrong}
@@ -193,7 +194,8 @@ def _wish(right: Right, run: Run) -> Wish:
 
 def _wishes(right: Right, wish: Wish, before: tuple[int, int]) -> tuple[Wish, ...]:
     """With the corrections that led there, and without any if that is to be enough."""
-    alone = (wish,) if right.alone else ()
+    asked = (replace(wish, text=text) for text in dict.fromkeys(right.asked))
+    alone = (*([wish] if right.alone else []), *asked)
     if not right.corrections:
         return alone
     told = tuple((c.role or str(Role.TARGET), c.phrase) for c in right.corrections)

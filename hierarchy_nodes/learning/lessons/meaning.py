@@ -29,9 +29,27 @@ def determined(instruction: str, correction: Correction) -> bool:
     except PlanningError:
         return False
     said = _said(step, correction.role) if step is not None else None
-    if said is None or _contradict(said, new):
+    return _enough(said, new, correction.scope == Scope.ALWAYS)
+
+
+def answered(asked: str, answer: str) -> bool:
+    """Whether next time an instruction is to mean what another one did that was said instead of it.
+
+    As :func:`determined`, of target and goal at once.
+    """
+    before, now = understood(asked), understood(answer)
+    if before is None or now is None:
         return False
-    if correction.scope == Scope.ALWAYS or said.noun:
+    if (before.interaction, before.direction) != (now.interaction, now.direction):
+        return False
+    pairs = [(before.target, now.target), (before.goal, now.goal)]
+    return all(_enough(said, new) for said, new in pairs if said is not None or new is not None)
+
+
+def _enough(said: Description | None, new: Description | None, always: bool = False) -> bool:
+    if said is None or new is None or _contradict(said, new):
+        return False
+    if always or said.noun:
         return True
     parts = [part for part in _PARTS if getattr(new, part)]
     same = all(getattr(new, part) == getattr(said, part) for part in parts)

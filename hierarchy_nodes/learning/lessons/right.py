@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from hierarchy_nodes.learning.lessons.meaning import determined
+from hierarchy_nodes.learning.lessons.meaning import answered, determined
 from hierarchy_nodes.learning.lessons.path import tells_where
 from hierarchy_nodes.learning.lessons.steps import Step, Story, is_retarget
 from hierarchy_nodes.learning.lessons.tape import Said
@@ -28,6 +28,8 @@ class Right:
         before: The plan just before it in the same step.
         more: Something was left to do after it.
         teaches: Numbers of the corrections in the recording.
+        asked: Other instructions that it is the answer to.
+        passed: Nobody said anything about it.
     """
 
     step: int
@@ -41,6 +43,8 @@ class Right:
     before: Plan | None
     more: bool
     teaches: tuple[int, ...]
+    asked: tuple[str, ...] = ()
+    passed: bool = False
 
     def without(self, motions: Collection[Said]) -> Right:
         """The same but for some motions, which teach nothing."""
@@ -71,6 +75,7 @@ def rights(story: Story) -> tuple[list[Right], dict[int, str]]:
 def _of_step(number: int, step: Step, useful: list[Said], left: dict[int, str]) -> Right | None:
     retargets = [said for said in useful if is_retarget(said.correction)]
     motions = [said for said in useful if not is_retarget(said.correction)]
+    asked, answers = _answers(step, bool(retargets), left)
     place = len(step.plans) - 1
     if retargets:
         later = (i for i, (at, _) in enumerate(step.plans) if at > retargets[-1].at)
@@ -86,7 +91,8 @@ def _of_step(number: int, step: Step, useful: list[Said], left: dict[int, str]) 
     for said in motions:
         if said not in kept:
             left[said.entry.number] = "the plan was made anew afterwards"
-    if not retargets and not kept:
+    passed = step.outcome == "done" and len(step.plans) == 1 and not (step.said or step.answers)
+    if not (retargets or kept or answers or passed):
         return None
     told = [said.correction for said in retargets]
     before = step.plans[place - 1][1] if retargets and place else None
@@ -107,8 +113,28 @@ def _of_step(number: int, step: Step, useful: list[Said], left: dict[int, str]) 
         wrong=wrong,
         before=before,
         more=not last and parsed is not None and parsed.target.every,
-        teaches=tuple(said.entry.number for said in (*retargets, *kept)),
+        teaches=tuple(said.entry.number for said in (*answers, *retargets, *kept)),
+        asked=asked,
+        passed=passed,
     )
+
+
+def _answers(
+    step: Step, corrected: bool, left: dict[int, str]
+) -> tuple[tuple[str, ...], tuple[Said, ...]]:
+    """What the step is the answer to, and the corrections that it was answered with."""
+    asked = tuple(text for text in step.asked if answered(text, step.instruction))
+    why = ""
+    if step.outcome != "done":
+        why = f"the task failed: {step.reason}"
+    elif corrected:
+        why = "it was corrected itself"
+    elif not asked:
+        why = "it tells more than what was asked about"
+    if why:
+        left |= {said.entry.number: why for said in step.answers}
+        return (), ()
+    return asked, step.answers
 
 
 def _useless(said: Said, step: Step, undone: frozenset[str]) -> str:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from hierarchy_nodes.learning.lessons.tape import End, Said, Tape
 from hierarchy_nodes.types import Correction, CorrectionKind, Plan, Role, Scope
 
+# Who is asked back answers within so many seconds.
+_ANSWERED = 60.0
+
 
 @dataclass
 class Step:
@@ -17,6 +20,8 @@ class Step:
         standing: Corrections from before that count "always".
         plans: With the time at which each came, oldest first.
         said: Corrections during this step.
+        asked: Instructions that the stack asked back about, and that this one was said instead of.
+        answers: The corrections with which that was said.
         outcome: ``done``, ``failed``, or empty where the recording ends before.
         reason: Why it failed, for a person.
         until: When it ended; infinity where the recording does before.
@@ -26,6 +31,8 @@ class Step:
     standing: tuple[Correction, ...]
     plans: list[tuple[float, Plan]] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
+    asked: tuple[str, ...] = ()
+    answers: tuple[Said, ...] = ()
     outcome: str = ""
     reason: str = ""
     until: float = float("inf")
@@ -64,6 +71,7 @@ def story(tape: Tape) -> Story:
     idle: list[Said] = []
     standing: list[Correction] = []
     now: Step | None = None
+    question = _Question(idle)
     for at, event in events:
         if isinstance(event, Plan):
             if now is not None and now.instruction != event.instruction:
@@ -72,17 +80,62 @@ def story(tape: Tape) -> Story:
                 now = None
             if now is None:
                 now = Step(event.instruction, tuple(standing))
+                now.asked, now.answers = question.taken()
                 steps.append(now)
             now.plans.append((at, event))
         elif isinstance(event, Said):
-            (now.said if now is not None else idle).append(event)
+            if now is not None:
+                now.said.append(event)
+            elif not question.answered(event):
+                idle.append(event)
             c = event.correction
             if is_retarget(c) and c.scope == Scope.ALWAYS and c.correction_id not in undone:
                 standing.append(c)
-        elif now is not None:
-            _end(now, at, "done" if event.done else "failed", event.reason)
-            now = None
+        else:
+            question.ended(event)
+            if now is not None:
+                _end(now, at, "done" if event.done else "failed", event.reason)
+                now = None
+    question.forget()
     return Story(tuple(steps), tuple(idle), undone)
+
+
+class _Question:
+    """What the stack asked back about, until a person has answered it with another instruction."""
+
+    def __init__(self, idle: list[Said]) -> None:
+        self._idle = idle
+        self._asked: list[str] = []
+        self._answers: list[Said] = []
+        self._at = -float("inf")
+
+    def ended(self, end: End) -> None:
+        """A task has; it may be with a question."""
+        if end.at - self._at > _ANSWERED:
+            self.forget()
+        if end.instruction and end.reason.rstrip().endswith("?"):
+            self._asked.append(end.instruction)
+            self._at = end.at
+
+    def answered(self, said: Said) -> bool:
+        """Whether this is an answer."""
+        c = said.correction
+        answer = c.kind == CorrectionKind.TASK and c.accepted and bool(self._asked)
+        if answer and said.at - self._at <= _ANSWERED:
+            self._answers.append(said)
+            return True
+        return False
+
+    def forget(self) -> None:
+        """Nobody asks any more: what seemed to be answers were none."""
+        self._idle += self._answers
+        self._asked, self._answers = [], []
+
+    def taken(self) -> tuple[tuple[str, ...], tuple[Said, ...]]:
+        """All that was asked and answered so far, nothing of which is remembered."""
+        found = (tuple(self._asked), tuple(self._answers)) if self._answers else ((), ())
+        self._asked, self._answers = [], []
+        return found
 
 
 def is_retarget(correction: Correction) -> bool:

@@ -30,6 +30,7 @@ from hierarchy_nodes.learning.planner.images import (
     path_of,
 )
 from hierarchy_nodes.planner.compact.inputs import state_of
+from hierarchy_nodes.planner.compact.text import split
 
 LEARNED, HELD_OUT, REPORT = "learned", "held_out", "lessons.json"
 # Of fewer steps than this all are learned from: there is none to spare.
@@ -55,8 +56,16 @@ class Lessons:
         return dict(Counter(v.why for v in self.verdicts if v.why).most_common())
 
 
-def gather(recordings: Sequence[Path], progress: bool = False) -> Lessons:
+def gather(
+    recordings: Sequence[Path], progress: bool = False, known: Sequence[str] = ()
+) -> Lessons:
     """The lessons of all recordings.
+
+    Args:
+        recordings: Which.
+        progress: Show a bar.
+        known: Words that the planner knows. What a person let pass without a word is a lesson
+            where the instruction has others; none is if nothing is known.
 
     Raises:
         RecordingError: One is none.
@@ -66,7 +75,7 @@ def gather(recordings: Sequence[Path], progress: bool = False) -> Lessons:
     verdicts: list[Verdict] = []
     for recording in tqdm(recordings, unit="recording", disable=not progress):
         found, told = lessons_of(recording)
-        lessons += found
+        lessons += [each for each in found if each.corrections or _has_new_words(each, known)]
         verdicts += told
     gathered = Lessons(len(recordings), tuple(lessons), tuple(verdicts))
     if not lessons:
@@ -76,6 +85,11 @@ def gather(recordings: Sequence[Path], progress: bool = False) -> Lessons:
             + (f" ({why})." if why else ".")
         )
     return gathered
+
+
+def _has_new_words(lesson: Lesson, known: Sequence[str]) -> bool:
+    words = {word for wish in lesson.wishes for word in split(wish.text)}
+    return bool(known) and not words <= set(known)
 
 
 def store(found: Lessons, folder: Path, held_out: float, seed: int) -> dict[str, Any]:

@@ -55,11 +55,12 @@ class Said:
 
 @dataclass(frozen=True)
 class End:
-    """The planner's word that a task has ended."""
+    """The planner's word that a task has ended; its last instruction, if it was recorded."""
 
     at: float
     done: bool
     reason: str
+    instruction: str = ""
 
 
 @dataclass
@@ -82,6 +83,7 @@ class Tape:
     ends: list[End] = field(default_factory=list)
     camera: CameraIntrinsics | None = None
     info: Any = None
+    _ended: str = ""
     _tool: list[tuple[float, Pose]] = field(default_factory=list)
     _joints: list[tuple[float, Array]] = field(default_factory=list)
 
@@ -211,6 +213,7 @@ def _kind(topic: str) -> str:
 def _plan(tape: Tape, at: float, message: Any) -> None:
     if len(message.path):
         tape.plans.append((at, conversions.plan_from_msg(message)))
+    tape._ended = "" if len(message.path) else message.instruction
 
 
 def _segments(tape: Tape, at: float, message: Any) -> None:
@@ -220,7 +223,7 @@ def _segments(tape: Tape, at: float, message: Any) -> None:
 
 def _status(tape: Tape, at: float, message: Any) -> None:
     if message.node == "planner" and message.state in ("done", "failed"):
-        tape.ends.append(End(at, message.state == "done", message.message))
+        tape.ends.append(End(at, message.state == "done", message.message, tape._ended))
 
 
 def _pose(tape: Tape, at: float, message: Any) -> None:
