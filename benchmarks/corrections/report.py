@@ -17,7 +17,7 @@ CURVE = "learning.png"
 LESSONS = 10  # corrected episodes in a round
 ROUNDS = [f"after_{i}" for i in range(1, 6)]
 PAIRS = (
-    ("camera elsewhere, corrected beside alone", "camera_corrected", "camera_alone"),
+    ("twins and camera, corrected beside alone", "apart_corrected", "apart_alone"),
     ("basic, after beside before", "base_after", "base"),
 )
 
@@ -42,9 +42,13 @@ def report(folder: Path, runs: dict[str, Any]) -> Iterator[str]:
         yield f"| {kind} | " + " | ".join(parts) + " |"
     yield "| all | " + " | ".join(share(runs[name]) for name in shown) + " |"
     yield ""
-    cameras = {n: runs[name] for n in ("alone", "corrected") if (name := f"camera_{n}") in runs}
-    if cameras:
-        yield from groups("camera elsewhere", cameras)
+    apart = {
+        f"{kind}, {how}": part
+        for how in ("alone", "corrected")
+        for kind, part in runs.get(f"apart_{how}", {}).get("per_hardness", {}).items()
+    }
+    if apart:
+        yield from groups("hard by", apart)
     for name in shown[1:]:
         yield beside(f"{titles[name]} beside alone", folder / f"{name}.json", folder / "alone.json")
     for title, after, before in PAIRS:
