@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import onnx  # noqa: F401 - torch's exporter needs it
 import torch
+from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 
 from hierarchy_nodes.files import whole
@@ -23,6 +24,7 @@ def export(
     inputs: Mapping[str, Tensor],
     outputs: Sequence[str] = (),
     dynamic: Mapping[str, Mapping[int, str]] = MappingProxyType({}),
+    small: bool = False,
 ) -> None:
     """Write it whole or not at all; it must be on the CPU.
 
@@ -30,6 +32,7 @@ def export(
         inputs: An example of each, by its name and in its order.
         outputs: Their names; numbers for those without.
         dynamic: Of inputs and outputs, which axes may have another length, and what they are.
+        small: Whether matrices are kept in 8 bits, a quarter of the size.
     """
     with whole(path) as draft, warnings.catch_warnings():
         # That shapes become constants, and that a newer exporter exists, which takes 20 times as
@@ -45,3 +48,7 @@ def export(
             dynamic_axes={name: dict(axes) for name, axes in dynamic.items()},
             opset_version=_OPSET,
         )
+        if small:
+            quantize_dynamic(
+                draft, draft, ["MatMul", "Gemm"], per_channel=True, weight_type=QuantType.QInt8
+            )

@@ -1,5 +1,7 @@
 """A suspected "stop" that is heard again: when, on what, and what the network learns from."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -56,7 +58,7 @@ class Ears:
 def ears(monkeypatch):
     def put(*answers):
         found = Ears(*answers)
-        monkeypatch.setattr(confirming, "confirmer", lambda path: found)
+        monkeypatch.setattr(confirming, "confirmer", lambda path, words: found)
         return found
 
     return put
@@ -155,13 +157,22 @@ def test_windows_of_other_clips_are_not_taken_for_these(folder, weights, tmp_pat
         train_confirmer(tmp_path, weights.parent, ConfirmOptions(steps=2, windows=24))
 
 
+def test_weights_that_were_trained_on_other_words_are_refused(weights, tmp_path):
+    facts = json.loads(weights.with_suffix(".json").read_text())
+    other = tmp_path / "other.onnx"
+    other.write_bytes(weights.read_bytes())
+    other.with_suffix(".json").write_text(json.dumps(facts | {"words": "12345678"}))
+    with pytest.raises(ConfigError, match=r"other\.onnx was trained on other weights than those"):
+        StopConfirmer(str(other))
+
+
 def test_weights_that_are_none_are_refused(folder, weights, tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere\.onnx cannot be used"):
         StopConfirmer(str(tmp_path / "nowhere.onnx"))
     old = tmp_path / "old.onnx"
     old.write_bytes(weights.read_bytes())
     old.with_suffix(".json").write_text("{}")
-    with pytest.raises(ConfigError, match=r"no threshold beside it; .*hierarchy train confirm"):
+    with pytest.raises(ConfigError, match=r"no threshold, words beside it; .*train confirm"):
         StopConfirmer(str(old))
 
 

@@ -4,21 +4,25 @@ import itertools
 import json
 from dataclasses import replace
 
+import ctranslate2
 import numpy as np
 import pytest
+import torch
 
 from hierarchy_nodes.correction.grammar import parse
 from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.learning.stop.voices import EspeakSpeaker
 from hierarchy_nodes.learning.words import sayings
-from hierarchy_nodes.learning.words.data import SpokenOptions, numbered, speak
+from hierarchy_nodes.learning.words.data import SpokenOptions, heard, numbered, speak
 from hierarchy_nodes.learning.words.phrases import MEASURED, TUNED
 from hierarchy_nodes.learning.words.training import WordsOptions, train
 from hierarchy_nodes.speech.along import AlongConfig
 from hierarchy_nodes.speech.audio import RATE, Sound
 from hierarchy_nodes.speech.commands.decoding import Usage, sentences
 from hierarchy_nodes.speech.commands.recogniser import CommandOptions, CommandRecogniser
-from hierarchy_nodes.speech.encoder import FRAMES, WIDTH, Encoder
+from hierarchy_nodes.speech.commands.whisper_encoder import WhisperEncoder
+from hierarchy_nodes.speech.hearing import FRAMES, WIDTH, Hearing
+from hierarchy_nodes.speech.mel import BANDS, log_mel
 from hierarchy_nodes.speech.whisper import packaged
 
 
@@ -89,11 +93,40 @@ def test_what_is_said_is_mostly_understood_or_is_other_talk():
     assert words == ["the", sayings.OTHER, ",", "left"]
 
 
-def test_the_encoder_gives_frames_for_the_sound_alone():
-    encoder = Encoder.load(packaged())
-    frames = encoder(np.zeros(2 * RATE, np.float32))
-    assert frames.shape == (2 * FRAMES, WIDTH)
-    assert np.isfinite(frames).all()
+@pytest.fixture(scope="module")
+def encoder():
+    found = WhisperEncoder()
+    found.read(packaged())
+    return found.eval()
+
+
+@torch.no_grad()
+def test_the_encoder_is_whispers(encoder):
+    said = EspeakSpeaker("en-us").speak("stop, a bit to the left", np.random.default_rng(0))
+    mel = log_mel(said)[None]
+    model = ctranslate2.models.Whisper(str(packaged()), device="cpu", compute_type="float32")
+    theirs = np.array(model.encode(ctranslate2.StorageView.from_array(mel), to_cpu=True))
+    ours = encoder(torch.from_numpy(mel)).numpy()
+    assert ours.shape == theirs.shape == (1, mel.shape[2] // 2, WIDTH)
+    np.testing.assert_allclose(ours, theirs, atol=0.02)
+
+
+@torch.no_grad()
+def test_padding_is_not_heard(encoder):
+    mel = torch.rand(2, BANDS, 120)
+    mel[0, :, 80:] = 0.0
+    alone = encoder(mel[:1, :, :80])[0]
+    beside = encoder(mel, torch.tensor([80, 120]))
+    torch.testing.assert_close(beside[0, :40], alone, atol=1e-4, rtol=1e-4)
+    assert not beside[0, 40:].any()
+
+
+def test_only_an_encoder_of_this_size_is_read(encoder, tmp_path):
+    with pytest.raises(ConfigError, match=r"model\.bin: no encoder of a Whisper tiny model"):
+        encoder.read(tmp_path)
+    (tmp_path / "model.bin").write_bytes((packaged() / "model.bin").read_bytes()[:100_000])
+    with pytest.raises(ConfigError, match=r"model\.bin: no encoder of a Whisper tiny model"):
+        encoder.read(tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +135,7 @@ def trained(tmp_path_factory):
     out = tmp_path_factory.mktemp("words")
     options = WordsOptions(
         steps=4, batch=4, evaluate_records=4, network=AlongConfig(width=16, blocks=2),
-        spoken=SpokenOptions(sentences=24, versions=2),
+        spoken=SpokenOptions(sentences=24),
     )  # fmt: skip
     return train(out, options), options
 
@@ -110,21 +143,44 @@ def trained(tmp_path_factory):
 def test_what_was_spoken_is_kept(trained):
     path, options = trained
     again = speak(path.parent / "sentences", options.spoken, options.seed, False)
-    assert len(again) == len(again.frames) == 48
-    for index in range(0, 48, 2):
-        # The same sentence twice, not in the same way.
-        first, second = again.frames[index : index + 2]
-        assert again.labels[index] == again.labels[index + 1]
-        assert not np.array_equal(first, second)
+    assert len(again) == len(again.arrays) == 24
+    for samples, text in zip(again.arrays, again.labels, strict=True):
         # Sounds of speech, of a plausible length for its words.
-        assert len(first) / FRAMES > 0.1 * len(numbered(again.labels[index]))
+        assert len(samples) / RATE > 0.1 * len(numbered(text))
+        assert np.abs(samples).max() > 300
+    assert len(set(again.labels)) > 15
 
 
 def test_what_was_spoken_otherwise_is_not_taken(trained):
     path, options = trained
-    other = replace(options.spoken, versions=3)
-    with pytest.raises(ConfigError, match=r"made with versions 2 \(now 3\)"):
+    other = replace(options.spoken, sentences=30)
+    with pytest.raises(ConfigError, match=r"made with sentences 24 \(now 30\)"):
         speak(path.parent / "sentences", other, options.seed, False)
+
+
+def test_a_sentence_is_heard_in_another_way_every_time():
+    said = EspeakSpeaker("en-us").speak("a bit higher", np.random.default_rng(0))
+    first, second = (heard(said, np.random.default_rng(s), 6.0, [said]) for s in (1, 2))
+    again = heard(said, np.random.default_rng(1), 6.0, [said])
+    np.testing.assert_array_equal(first, again)
+    assert len(first) != len(second)
+    for sound in (first, second):
+        assert np.abs(sound).max() <= 1.0
+        assert len(sound) > 0.7 * len(said)
+
+
+def test_what_is_learned_is_heard(trained):
+    path, _ = trained
+    hearing = Hearing(str(path))
+    sound = np.random.default_rng(0).normal(0, 0.1, 2 * RATE).astype(np.float32)
+    assert hearing.frames(sound).shape == (2 * FRAMES, WIDTH)
+    scores = hearing.scores(sound)
+    assert scores.shape == (FRAMES, len(hearing.vocabulary) + 1)
+    np.testing.assert_allclose(np.exp(scores).sum(axis=1), 1.0, rtol=1e-4)
+    assert len(hearing.scores(sound[:1])) == 2
+    assert len(hearing.frames(np.pad(sound, (0, 40 * RATE)))) == 29 * FRAMES
+    # It is sent along with the package.
+    assert path.stat().st_size < 20e6
 
 
 def test_what_the_network_does_not_know_whisper_writes_down(trained):

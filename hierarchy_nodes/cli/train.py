@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rate",
         type=float,
         default=None,
-        help="learning rate; default 5e-4, planner and confirm 1e-3, stop 2e-3, words 1.5e-3",
+        help="learning rate; default 5e-4, planner, confirm and words 1e-3, stop 2e-3",
     )
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default auto"

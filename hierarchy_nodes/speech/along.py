@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from hierarchy_nodes.speech.encoder import WIDTH
+from hierarchy_nodes.speech.hearing import WIDTH
 
 # Frames of the encoder in one of the network's.
 STRIDE = 2

@@ -224,6 +224,8 @@ def _segments(tape: Tape, at: float, message: Any) -> None:
 def _status(tape: Tape, at: float, message: Any) -> None:
     if message.node == "planner" and message.state in ("done", "failed"):
         tape.ends.append(End(at, message.state == "done", message.message, tape._ended))
+        # The state is told again and again.
+        tape._ended = ""
 
 
 def _pose(tape: Tape, at: float, message: Any) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hierarchy_nodes.files import write_json
-from hierarchy_nodes.learning.encoded import Encoded
+from hierarchy_nodes.learning.pieces import Pieces
 from hierarchy_nodes.learning.stop.detector import DetectorTrainer, Found, choose
 from hierarchy_nodes.learning.stop.training import CLIPS
 from hierarchy_nodes.learning.stop.windows import windows
@@ -21,7 +21,7 @@ from hierarchy_nodes.learning.trainer import RunOptions, processes
 from hierarchy_nodes.onnx_file import export
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.speech.along import AlongConfig
-from hierarchy_nodes.speech.encoder import FRAMES, WIDTH
+from hierarchy_nodes.speech.hearing import FRAMES, WIDTH, hearing
 from hierarchy_nodes.speech.spotter.confirming_network import ConfirmingNetwork
 
 
@@ -34,6 +34,9 @@ class ConfirmOptions(RunOptions):
     rate: float = param(1e-3, "Highest learning rate", low=1e-7, high=1.0)
     windows: int = param(40_000, "How many are drawn", low=10, high=10_000_000)
     evaluate_records: int = param(2048, "Windows in a look", low=1, high=100_000)
+    words: str = param(
+        "", "ONNX file of the words' network to hear through; empty: that of the package"
+    )
     network: AlongConfig = field(
         default_factory=lambda: AlongConfig(width=128, blocks=3, dropout=0.2)
     )
@@ -49,7 +52,7 @@ class ConfirmTrainer(DetectorTrainer):
 
     def __init__(
         self,
-        drawn: Encoded,
+        drawn: Pieces,
         out: Path,
         options: ConfirmOptions,
         device: torch.device,
@@ -57,7 +60,7 @@ class ConfirmTrainer(DetectorTrainer):
         world: int = 1,
     ) -> None:
         super().__init__(out, options, device, rank, world, {"windows": len(drawn)})
-        self._frames = np.stack(drawn.frames)
+        self._frames = np.stack(drawn.arrays)
         self._stops = np.array(drawn.labels, np.float32)
         self._kept = max(1, round(options.held_out * len(drawn)))
         self.network, self.average = self._twins(partial(ConfirmingNetwork, options.network))
@@ -97,9 +100,8 @@ class ConfirmTrainer(DetectorTrainer):
         frames = {"frames": torch.zeros(1, FRAMES, WIDTH)}
         export(self.average.cpu(), path, frames, ["logits"], {"frames": {1: "time"}})
         self.average.to(self.device)
-        write_json(
-            path.with_suffix(".json"), {"threshold": round(threshold, 4), "training": training}
-        )
+        facts = {"threshold": round(threshold, 4), "words": hearing(self.options.words).mark}
+        write_json(path.with_suffix(".json"), facts | {"training": training})
 
 
 def train(
@@ -118,6 +120,8 @@ def train(
     """
     with processes(options.device) as (device, rank, world):
         shown = progress and rank == 0
-        drawn = windows(data / CLIPS, out / "windows", options.windows, options.seed, shown)
+        drawn = windows(
+            data / CLIPS, out / "windows", options.words, options.windows, options.seed, shown
+        )
         trainer = ConfirmTrainer(drawn, out, options, device, rank, world)
         return trainer.start(resume, progress)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hierarchy_nodes.learning.encoded import Encoded, encode
+from hierarchy_nodes.learning.encoded import encode
+from hierarchy_nodes.learning.pieces import Pieces
 from hierarchy_nodes.learning.stop.data import Mixer, load
 from hierarchy_nodes.speech.audio import RATE, Samples
 from hierarchy_nodes.speech.spotter.features import WINDOW
@@ -19,11 +20,12 @@ from hierarchy_nodes.speech.spotter.features import WINDOW
 _AFTER, _BEFORE = (0.0, 0.32), (-0.55, -0.15)
 
 
-def windows(clips: Path, folder: Path, count: int, seed: int, progress: bool) -> Encoded:
+def windows(clips: Path, folder: Path, words: str, count: int, seed: int, progress: bool) -> Pieces:
     """Windows out of mixtures of `clips`, called by whether a whole stop is in them.
 
     Args:
         folder: Where they are kept.
+        words: ONNX file to hear through; empty: the one that comes with the package.
 
     Raises:
         ConfigError: No clips, or what the folder holds was drawn from others or in another way.
@@ -31,7 +33,7 @@ def windows(clips: Path, folder: Path, count: int, seed: int, progress: bool) ->
     spoken = load(clips)
     known = zlib.crc32(spoken.samples.data)
     how = {"windows": count, "seed": seed, "clips": f"{len(spoken.starts)} ({known:08x})"}
-    return encode(folder, count, partial(_drawn, clips=clips, seed=seed), how, progress)
+    return encode(folder, count, partial(_drawn, clips=clips, seed=seed), words, how, progress)
 
 
 def draw(mixer: Mixer, rng: np.random.Generator) -> tuple[Samples, bool]:

@@ -1,4 +1,4 @@
-"""Spoken sentences as the encoder hears them, in rooms and noise, with the words that they are."""
+"""Spoken sentences, and how they sound in rooms and noise."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hierarchy_nodes.learning.encoded import Encoded, encode
-from hierarchy_nodes.learning.stop import corpus
-from hierarchy_nodes.learning.stop.mixing import NOISES, loud, noise, other_voice, room
+from hierarchy_nodes.learning.pieces import Pieces, keep
+from hierarchy_nodes.learning.stop.mixing import NOISES, coloured, loud, noise, other_voice, room
 from hierarchy_nodes.learning.stop.voices import trained
 from hierarchy_nodes.learning.words import sayings
 from hierarchy_nodes.parameters import param
@@ -27,21 +26,15 @@ class SpokenOptions:
     """How much is spoken."""
 
     sentences: int = param(12_000, "How many are spoken", low=10, high=10_000_000)
-    versions: int = param(
-        5, "Of each, as if from other throats, in other rooms and noise", low=1, high=1000
-    )
-    loudest_noise: float = param(
-        6.0, "Least ratio of words to noise", unit="dB", low=-10.0, high=40.0
-    )
 
 
-def speak(folder: Path, options: SpokenOptions, seed: int, progress: bool) -> Encoded:
-    """Have sentences spoken and heard, in all processes there are, and keep them in `folder`.
+def speak(folder: Path, options: SpokenOptions, seed: int, progress: bool) -> Pieces:
+    """Have sentences spoken, in all processes there are, and keep them in `folder`.
 
-    They are called by their texts.
+    They are ``(N,)`` int16 and called by their texts.
     """
-    source = partial(_sentences, options=options, seed=seed)
-    return encode(folder, options.sentences, source, asdict(options) | {"seed": seed}, progress)
+    source = partial(_sentences, seed=seed)
+    return keep(folder, options.sentences, source, asdict(options) | {"seed": seed}, progress)
 
 
 def numbered(text: str) -> NDArray[np.int16]:
@@ -52,16 +45,20 @@ def numbered(text: str) -> NDArray[np.int16]:
 
 
 def heard(words: Samples, rng: np.random.Generator, least: float, babble: list[Samples]) -> Samples:
-    """`words` somewhere in a piece of sound, in a room, with noise, as loud as a microphone has it.
+    """`words` in a piece of sound: from another throat, in a room, with noise, more or less loud.
 
     Args:
         least: Ratio of words to noise, decibels.
         babble: Other voices, that noise may be made of.
     """
+    if rng.random() < 0.8:
+        words = other_voice(words, rng)
     before, after = (int(t * RATE) for t in (rng.uniform(0.05, 0.4), rng.uniform(0.1, 0.5)))
     line = np.pad(words, (before, after))
     if rng.random() < 0.4:
         line = room(line, rng)
+    if rng.random() < 0.4:
+        line = coloured(line, rng)
     level = loud(line)
     if rng.random() < 0.75:
         kind = NOISES[int(rng.integers(len(NOISES)))]
@@ -72,13 +69,9 @@ def heard(words: Samples, rng: np.random.Generator, least: float, babble: list[S
     return np.clip(line * gain, -1.0, 1.0).astype(np.float32)
 
 
-def _sentences(
-    count: int, part: int, options: SpokenOptions, seed: int
-) -> Iterator[tuple[Samples, str]]:
+def _sentences(count: int, part: int, seed: int) -> Iterator[tuple[NDArray[np.int16], str]]:
     rng = np.random.default_rng(seed + 1_000_003 * (part + 1))
     speakers = trained()
-    texts = corpus.part(corpus.talk(), "trained")
-    babble = [speakers[i].speak(texts[i], rng) for i in range(6)]
     done = 0
     while done < count:
         text = sayings.say(rng)
@@ -88,9 +81,7 @@ def _sentences(
         if not 0.1 * RATE < len(samples) < _LONGEST * RATE:
             continue
         done += 1
-        for version in range(options.versions):
-            said = other_voice(samples, rng) if version else samples
-            yield heard(said, rng, options.loudest_noise, babble), text
+        yield np.clip(samples * 32768, -32768, 32767).astype(np.int16), text
 
 
 @lru_cache(maxsize=1)

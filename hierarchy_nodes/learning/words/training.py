@@ -10,23 +10,30 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from hierarchy_nodes.files import write_json
-from hierarchy_nodes.learning.encoded import Encoded
+from hierarchy_nodes.learning.pieces import Pieces
 from hierarchy_nodes.learning.plot import Curve
 from hierarchy_nodes.learning.trainer import BaseTrainer, RunOptions, processes
 from hierarchy_nodes.learning.words import sayings
-from hierarchy_nodes.learning.words.data import SpokenOptions, numbered, speak
+from hierarchy_nodes.learning.words.data import SpokenOptions, heard, numbered, speak
 from hierarchy_nodes.onnx_file import export
 from hierarchy_nodes.parameters import param
-from hierarchy_nodes.speech.along import STRIDE, AlongConfig
+from hierarchy_nodes.speech.along import AlongConfig
+from hierarchy_nodes.speech.audio import Samples
 from hierarchy_nodes.speech.commands.decoding import BLANK, sentences
-from hierarchy_nodes.speech.commands.network import WordsNetwork
-from hierarchy_nodes.speech.encoder import WIDTH
+from hierarchy_nodes.speech.commands.network import FRAMES, WordsNetwork
+from hierarchy_nodes.speech.mel import BANDS, log_mel
+from hierarchy_nodes.speech.whisper import packaged
 
 SENTENCES = "sentences"
+# Pieces of other talk that babble is made of.
+_BABBLE = 100
+# What is hidden at most: frames (of 10 ms), bands.
+_SPAN, _BANDS = 20, 12
 
 
 @dataclass(frozen=True)
@@ -35,8 +42,16 @@ class WordsOptions(RunOptions):
 
     steps: int = param(4000, "Optimiser steps", low=1, high=10_000_000)
     batch: int = param(32, "Sentences in a step, in each process", low=1, high=65536)
-    rate: float = param(1.5e-3, "Highest learning rate", low=1e-7, high=1.0)
+    rate: float = param(1e-3, "Highest learning rate", low=1e-7, high=1.0)
+    encoder_rate: float = param(0.1, "The encoder's share of it", low=0.0, high=1.0)
+    evaluate_records: int = param(256, "Sentences in a look", low=1, high=100_000)
     hidden: float = param(0.08, "Share of the frames that are hidden, in spans", low=0.0, high=0.5)
+    loudest_noise: float = param(
+        6.0, "Least ratio of words to noise", unit="dB", low=-10.0, high=40.0
+    )
+    bfloat16: bool = param(
+        False, "Whether products are rounded: faster where a processor can multiply such numbers"
+    )
     network: AlongConfig = field(default_factory=AlongConfig)
     spoken: SpokenOptions = field(default_factory=SpokenOptions)
 
@@ -51,7 +66,7 @@ class WordsTrainer(BaseTrainer):
 
     def __init__(
         self,
-        spoken: Encoded,
+        spoken: Pieces,
         out: Path,
         options: WordsOptions,
         device: torch.device,
@@ -59,62 +74,87 @@ class WordsTrainer(BaseTrainer):
         world: int = 1,
     ) -> None:
         super().__init__(out, options, device, rank, world, {"sentences": len(spoken)})
-        self._frames = spoken.frames
+        self._said = spoken.arrays
         self._words = [numbered(text) for text in spoken.labels]
         kept = max(1, round(options.held_out * len(spoken)))
         self._held_out = np.arange(len(spoken) - kept, len(spoken))
-        # What there is room for: a place for each word, and one between two of the same.
-        self._trained = np.array(
-            [
-                i
-                for i in range(len(spoken) - kept)
-                if len(self._frames[i]) // STRIDE >= 2 * len(self._words[i]) > 0
-            ]
-        )
+        self._trained = np.array([i for i in range(len(spoken) - kept) if len(self._words[i])])
+        # From the shortest to the longest: in a step they are of about one length.
+        self._trained = self._trained[np.argsort([len(self._said[i]) for i in self._trained])]
+        other = [i for i in range(len(spoken)) if numbered(sayings.OTHER)[0] in self._words[i]]
+        self._babble = [self._sound(i) for i in other[:_BABBLE]]
         make = partial(WordsNetwork, options.network, len(sayings.vocabulary()) + 1)
         self.network, self.average = self._twins(make)
+        self.network.encoder.read(packaged())
+        self.average.load_state_dict(self.network.state_dict())
         self.objective = self.network
         self._prepare()
 
-    def _loss(self, model: nn.Module, random: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        chosen = torch.randint(
-            len(self._trained), (self.options.batch,), generator=random, device=random.device
-        )
-        frames, lengths, words, counts = self._batch(self._trained[chosen.cpu().numpy()])
-        frames = self._with_holes(frames, random)
-        scores = model(frames)
-        loss = functional.ctc_loss(
-            scores.transpose(0, 1), words, lengths, counts, BLANK, zero_infinity=True
-        )
-        return loss, {}
+    def _prepare(self) -> None:
+        groups = self._groups(self.network.along)
+        for group in self._groups(self.network.encoder):
+            groups.append(group | {"share": self.options.encoder_rate})
+        self._optimise(groups)
 
-    def _batch(self, which: Sequence[int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Frames ``(B, T, WIDTH)`` and how many are scored; words ``(B, W)`` and how many."""
-        found = [self._frames[i] for i in which]
+    def _loss(self, model: nn.Module, random: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        rng = np.random.default_rng(
+            int(torch.randint(2**62, (1,), generator=random, device=random.device))
+        )
+        mel, lengths, words, counts = self._batch(self._alike(rng), rng)
+        return self._missed(model, self._with_holes(mel, rng), lengths, words, counts), {}
+
+    def _missed(
+        self, model: nn.Module, mel: Tensor, lengths: Tensor, words: Tensor, counts: Tensor
+    ) -> Tensor:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.bfloat16):
+            scores, _ = model(mel, lengths)
+        return functional.ctc_loss(
+            scores.float().transpose(0, 1),
+            words,
+            lengths // FRAMES,
+            counts,
+            BLANK,
+            zero_infinity=True,
+        )
+
+    def _alike(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Sentences of about one length."""
+        count = min(self.options.batch, len(self._trained))
+        among = min(8 * count, len(self._trained))
+        first = int(rng.integers(len(self._trained) - among + 1))
+        return self._trained[first + rng.permutation(among)[:count]]
+
+    def _batch(
+        self, which: Sequence[int] | NDArray[np.int64], rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Log-mel ``(B, BANDS, T)`` and how long; words ``(B, W)`` and how many."""
+        least = self.options.loudest_noise
+        mels = [log_mel(heard(self._sound(i), rng, least, self._babble)) for i in which]
         words = [self._words[i] for i in which]
-        lengths = [len(f) // STRIDE for f in found]
-        frames = np.zeros((len(found), max(lengths) * STRIDE, WIDTH), np.float32)
+        lengths = [mel.shape[1] for mel in mels]
+        longest = -(-max(lengths) // FRAMES) * FRAMES
+        batch = np.zeros((len(mels), BANDS, longest), np.float32)
         targets = np.zeros((len(words), max(map(len, words))), np.int64)
-        for row, (f, length, w) in enumerate(zip(found, lengths, words, strict=True)):
-            frames[row, : length * STRIDE] = f[: length * STRIDE]
+        for row, (mel, w) in enumerate(zip(mels, words, strict=True)):
+            batch[row, :, : mel.shape[1]] = mel
             targets[row, : len(w)] = w
         return (
-            torch.from_numpy(frames).to(self.device),
-            torch.tensor(lengths),
+            torch.from_numpy(batch).to(self.device),
+            torch.tensor(lengths).to(self.device),
             torch.from_numpy(targets).to(self.device),
             torch.tensor([len(w) for w in words]),
         )
 
-    def _with_holes(self, frames: Tensor, random: torch.Generator) -> Tensor:
-        """Spans of up to 0.2 s are hidden (Park et al. 2019, SpecAugment)."""
-        batch, count, _ = frames.shape
-        span = 10
-        holes = round(self.options.hidden * count / (span / 2))
-        starts = torch.randint(count, (batch, holes), generator=random, device=random.device)
-        sizes = torch.randint(span, (batch, holes), generator=random, device=random.device)
-        at = torch.arange(count, device=frames.device)[None, None]
-        hidden = ((at >= starts[..., None]) & (at < (starts + sizes)[..., None])).any(dim=1)
-        return frames.masked_fill(hidden[..., None], 0.0)
+    def _sound(self, index: int) -> Samples:
+        return (self._said[index] / 32768).astype(np.float32)
+
+    def _with_holes(self, mel: Tensor, rng: np.random.Generator) -> Tensor:
+        """Spans of time and of bands are hidden (Park et al. 2019, SpecAugment)."""
+        batch, bands, count = mel.shape
+        holes = round(self.options.hidden * count / (_SPAN / 2))
+        in_time = _spans(batch, holes, count, _SPAN, rng).to(mel.device)
+        in_bands = _spans(batch, 1, bands, _BANDS, rng).to(mel.device)
+        return mel.masked_fill(in_time[:, None] | in_bands[..., None], 0.0)
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, Any]:
@@ -122,13 +162,9 @@ class WordsTrainer(BaseTrainer):
         which = self._held_out[: self.options.evaluate_records]
         right = loss = 0.0
         for i in which:
-            frames, lengths, words, counts = self._batch([i])
-            scores = self.average(frames)
-            value = functional.ctc_loss(
-                scores.transpose(0, 1), words, lengths, counts, BLANK, zero_infinity=True
-            )
-            loss += float(value) / len(which)
-            best = sentences(scores[0].cpu().numpy())[0]
+            mel, *others = self._batch([i], np.random.default_rng(int(i)))
+            loss += float(self._missed(self.average, mel, *others)) / len(which)
+            best = sentences(self.average(mel)[0][0].cpu().numpy())[0]
             right += best.words == tuple(self._words[i])
         return {"held_out": {"right": round(right / len(which), 4), "loss": round(loss, 4)}}
 
@@ -137,9 +173,9 @@ class WordsTrainer(BaseTrainer):
 
     def write(self, training: dict[str, Any]) -> None:
         path = self.out / self.WEIGHTS
-        dynamic = {"frames": {1: "time"}, "scores": {1: "places"}}
-        frames = {"frames": torch.zeros(1, 40, WIDTH)}
-        export(self.average.cpu(), path, frames, ["scores"], dynamic)
+        dynamic = {"mel": {2: "time"}, "scores": {1: "places"}, "frames": {1: "frames"}}
+        mel = {"mel": torch.zeros(1, BANDS, 200)}
+        export(self.average.cpu(), path, mel, ["scores", "frames"], dynamic, small=True)
         self.average.to(self.device)
         pairs, shares = sayings.usage()
         facts = {"vocabulary": list(sayings.vocabulary()), "pairs": pairs, "shares": shares}
@@ -148,6 +184,14 @@ class WordsTrainer(BaseTrainer):
     def curves(self, looks: Sequence[dict[str, Any]]) -> list[Curve]:
         steps = [n["step"] for n in looks]
         return [("right", steps, [n["held_out"]["right"] for n in looks])]
+
+
+def _spans(batch: int, count: int, length: int, longest: int, rng: np.random.Generator) -> Tensor:
+    """``(batch, length)``: `count` spans of up to `longest` places in each."""
+    starts = torch.from_numpy(rng.integers(length, size=(batch, count, 1)))
+    sizes = torch.from_numpy(rng.integers(longest, size=(batch, count, 1)))
+    at = torch.arange(length)
+    return ((at >= starts) & (at < starts + sizes)).any(dim=1)
 
 
 def train(out: Path, options: WordsOptions, resume: bool = False, progress: bool = False) -> Path:

@@ -1,9 +1,9 @@
 """Corrections by a network that knows their words; whatever else is said by Whisper's own decoder.
 
 Whisper's tiny decoder writes what people usually write ("let's go" for "let go"). The words of
-corrections are few, so a small network trained on them hears them better in the same encoder's
-frames. Of its sentences, the first one that the grammar of corrections understands is taken; where
-it is not sure of any, Whisper writes down what it heard.
+corrections are few, so its encoder, trained further on them, hears them better. Of its sentences,
+the first one that the grammar of corrections understands is taken; where it is not sure of any,
+Whisper writes down what it heard.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from hierarchy_nodes.parameters import param
 from hierarchy_nodes.speech.audio import Sound
 from hierarchy_nodes.speech.base import Heard
 from hierarchy_nodes.speech.commands.decoding import Sentence, Usage, sentences
-from hierarchy_nodes.speech.encoder import Encoder
-from hierarchy_nodes.speech.weights import load
+from hierarchy_nodes.speech.hearing import hearing
 from hierarchy_nodes.speech.whisper import WhisperOptions, WhisperRecogniser
 
 OTHER = "<other>"
@@ -48,16 +47,13 @@ class CommandRecogniser(WhisperRecogniser):
 
     def __init__(self, options: CommandOptions) -> None:
         super().__init__(options)
-        self._encoder = Encoder(self._model.model)
-        facts = {"vocabulary": list, "pairs": dict, "shares": dict}
-        self._session, known = load(options.words, "words", facts)
-        self._words = ("", *(str(word) for word in known["vocabulary"]))
-        self._usage = Usage(self._words, known["pairs"], known["shares"], options.usage)
+        self._hearing = hearing(options.words)
+        self._words = ("", *self._hearing.vocabulary)
+        self._usage = Usage(self._words, self._hearing.pairs, self._hearing.shares, options.usage)
 
     def recognise(self, sound: Sound, names: Sequence[str] = ()) -> Heard:
-        frames = self._encoder(sound.samples)
-        (scores,) = self._session.run(None, {"frames": frames[None]})
-        for sentence in sentences(scores[0], _MOST, self._usage.follows):
+        scores = self._hearing.scores(sound.samples)
+        for sentence in sentences(scores, _MOST, self._usage.follows):
             text = self._text(sentence)
             if sentence.sure >= self.options.sure and OTHER not in text and _understood(text):
                 return Heard(text, sentence.mean)

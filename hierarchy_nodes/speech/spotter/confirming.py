@@ -1,8 +1,8 @@
-"""A second opinion on "stop": a small network on Whisper's encoder, over the last moments.
+"""A second opinion on "stop": a small network on the frames of `Hearing`, over the last moments.
 
 The spotter's own network hears every frame and costs next to nothing, but mistakes other voices
 and words in noise. What it suspects is heard again by an encoder that has listened to many people
-and takes some 30 ms: a cascade, as for wake words (Gruenstein et al. 2017, "A Cascade Architecture
+and takes some 10 ms: a cascade, as for wake words (Gruenstein et al. 2017, "A Cascade Architecture
 for Keyword Spotting on Mobile Devices").
 """
 
@@ -12,10 +12,10 @@ from functools import lru_cache
 
 import numpy as np
 
+from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.speech.audio import Samples
-from hierarchy_nodes.speech.encoder import Encoder
+from hierarchy_nodes.speech.hearing import hearing
 from hierarchy_nodes.speech.weights import load
-from hierarchy_nodes.speech.whisper import packaged
 
 
 class StopConfirmer:
@@ -23,25 +23,32 @@ class StopConfirmer:
 
     Args:
         path: ONNX file; empty: the one that comes with the package.
+        words: That of the words' network, which it was trained on.
 
     Attributes:
         threshold: Probability from which on it is one, as chosen in training.
 
     Raises:
-        ConfigError: No such file, no network in it, or no package with the encoder.
+        ConfigError: No such file, no network in it, or one that was trained on other words.
     """
 
-    def __init__(self, path: str = "") -> None:
-        self._session, facts = load(path, "confirm", {"threshold": float})
+    def __init__(self, path: str = "", words: str = "") -> None:
+        self._session, facts = load(path, "confirm", {"threshold": float, "words": str})
         self.threshold: float = facts["threshold"]
-        self._encoder = Encoder.load(packaged())
+        self._hearing = hearing(words)
+        if facts["words"] != self._hearing.mark:
+            raise ConfigError(
+                f"network 'confirm': {path or 'that of the package'} was trained on other weights "
+                f"than {words or 'those of the package'} ('words'). Name those, or train it anew: "
+                f"hierarchy train confirm --set words={words or 'FILE'}"
+            )
 
     def __call__(self, samples: Samples) -> float:
-        (logits,) = self._session.run(None, {"frames": self._encoder(samples)[None]})
+        (logits,) = self._session.run(None, {"frames": self._hearing.frames(samples)[None]})
         return float(1 / (1 + np.exp(-logits[0])))
 
 
 @lru_cache(maxsize=1)
-def confirmer(path: str = "") -> StopConfirmer:
-    """One for all streams, because it remembers nothing and the encoder is large."""
-    return StopConfirmer(path)
+def confirmer(path: str = "", words: str = "") -> StopConfirmer:
+    """One for all streams, because it remembers nothing."""
+    return StopConfirmer(path, words)

@@ -1,4 +1,4 @@
-"""Whether "stop" is in the frames of the encoder."""
+"""Whether "stop" is in the frames of `Hearing`."""
 
 from __future__ import annotations
 

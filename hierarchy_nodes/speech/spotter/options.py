@@ -18,9 +18,12 @@ class SpotterOptions:
         0.0, "Probability that counts as a stop; 0: as chosen in training", low=0.0, high=1.0
     )
     confirm_stop: bool = param(
-        False, "Whether Whisper's encoder hears again what may be a stop, before it counts"
+        False, "Whether a larger network hears again what may be a stop, before it counts"
     )
     confirm_weights: str = param(
         "", "ONNX file of the network that confirms; empty: the one that comes with the package"
+    )
+    confirm_words: str = param(
+        "", "ONNX file of the words' network that it hears through; empty: that of the package"
     )
     spot_stop: bool = param(True, 'Whether "stop" is heard while it is spoken, too')

@@ -48,10 +48,10 @@ class StopSpotter:
         self._count, self._threshold = known["count"], known["threshold"]
         self._confirmer, self._suspicion = None, 1.0
         if options.confirm_stop:
-            # Needs Whisper, which nothing else here does.
+            # Needs Whisper's features, which nothing else here does.
             from hierarchy_nodes.speech.spotter.confirming import confirmer
 
-            self._confirmer = confirmer(options.confirm_weights)
+            self._confirmer = confirmer(options.confirm_weights, options.confirm_words)
             self._suspicion, self._threshold = known["suspicion"], self._confirmer.threshold
         self._threshold = options.stop_threshold or self._threshold
         self._past = {i.name: np.zeros(i.shape, np.float32) for i in memory}
