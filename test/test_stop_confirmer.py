@@ -172,7 +172,8 @@ def test_weights_that_are_none_are_refused(folder, weights, tmp_path):
     old = tmp_path / "old.onnx"
     old.write_bytes(weights.read_bytes())
     old.with_suffix(".json").write_text("{}")
-    with pytest.raises(ConfigError, match=r"no threshold, words beside it; .*train confirm"):
+    why = r"no threshold, words beside it; .*hierarchy train confirm"
+    with pytest.raises(ConfigError, match=why):
         StopConfirmer(str(old))
 
 

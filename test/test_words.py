@@ -146,7 +146,7 @@ def test_what_was_spoken_is_kept(trained):
     assert len(again) == len(again.arrays) == 24
     for samples, text in zip(again.arrays, again.labels, strict=True):
         # Sounds of speech, of a plausible length for its words.
-        assert len(samples) / RATE > 0.05 * len(numbered(text))
+        assert 0.15 + len(samples) / RATE > 0.1 * len(numbered(text))
         assert np.abs(samples).max() > 300
     assert len(set(again.labels)) > 15
 

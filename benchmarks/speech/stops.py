@@ -28,7 +28,8 @@ def main() -> None:
     a = parser.parse_args()
     options = ClipOptions(stops=a.count, around=400, near=600, commands=300, talk=600)
     clips = speak(a.out / "clips.npz", options, SEED, "measured", sys.stderr.isatty())
-    spotter = StopSpotter(SpotterOptions(a.weights, a.threshold, confirm_stop=not a.alone))
+    confirmed = SpotterOptions.confirm_stop and not a.alone
+    spotter = StopSpotter(SpotterOptions(a.weights, a.threshold, confirm_stop=confirmed))
     found = measure(spotter, clips, a.count, a.minutes, SEED, lambda what: print(f"{what} ..."))
     write_json(a.out / "stops.json", found)
     print(json.dumps(found, indent=1))

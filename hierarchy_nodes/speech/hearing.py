@@ -7,15 +7,14 @@ two small networks on top of the same frames.
 from __future__ import annotations
 
 import zlib
-from functools import lru_cache
-from pathlib import Path
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hierarchy_nodes.speech.audio import Samples
 from hierarchy_nodes.speech.mel import log_mel
-from hierarchy_nodes.speech.weights import load, packaged_weights
+from hierarchy_nodes.speech.weights import file_of, load
 
 # Frames a second, and numbers in each, of Whisper's tiny models.
 FRAMES, WIDTH = 50, 384
@@ -30,7 +29,6 @@ class Hearing:
     Attributes:
         vocabulary: Words by their numbers, from 1.
         pairs, shares: See ``commands.decoding.Usage``.
-        mark: Which weights these are.
 
     Raises:
         ConfigError: No such file, or no network in it.
@@ -41,8 +39,12 @@ class Hearing:
         self._session, known = load(path, "words", facts)
         self.vocabulary = [str(word) for word in known["vocabulary"]]
         self.pairs, self.shares = known["pairs"], known["shares"]
-        file = Path(path).expanduser() if path else packaged_weights("words")
-        self.mark = f"{zlib.crc32(file.read_bytes()):08x}"
+        self._file = file_of(path, "words")
+
+    @cached_property
+    def mark(self) -> str:
+        """Which weights these are."""
+        return f"{zlib.crc32(self._file.read_bytes()):08x}"
 
     def frames(self, samples: Samples) -> NDArray[np.float32]:
         """``(N,)`` at 16 kHz to ``(T, WIDTH)``, `FRAMES` a second."""

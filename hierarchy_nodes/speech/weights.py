@@ -13,8 +13,10 @@ from hierarchy_nodes.environment import share_folder
 from hierarchy_nodes.errors import ConfigError
 
 
-def packaged_weights(name: str) -> Path:
-    """``name.onnx`` that comes with the package."""
+def file_of(path: str, name: str) -> Path:
+    """The ONNX file `path`; empty: the one of this name that comes with the package."""
+    if path:
+        return Path(path).expanduser()
     return share_folder() / "config" / "weights" / f"{name}.onnx"
 
 
@@ -31,7 +33,7 @@ def load(
     Raises:
         ConfigError: No such file, no network in it, or facts are missing or make no sense.
     """
-    file = Path(path).expanduser() if path else packaged_weights(name)
+    file = file_of(path, name)
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = 1
     # A thread that waits busily would take a core from others.

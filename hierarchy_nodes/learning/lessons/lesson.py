@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from hierarchy_nodes.learning.lessons.steps import story
 from hierarchy_nodes.learning.lessons.tape import Tape
 from hierarchy_nodes.learning.planner.answers import Wish
 from hierarchy_nodes.planner.compact.inputs import INTERACTIONS
+from hierarchy_nodes.planner.compact.text import split
 from hierarchy_nodes.planner.compact.things import MOST
 from hierarchy_nodes.segmenter.clusters import find_clusters
 from hierarchy_nodes.types import (
@@ -74,8 +76,13 @@ class Verdict:
     why: str = ""
 
 
-def lessons_of(recording: Path) -> tuple[list[Lesson], list[Verdict]]:
+def lessons_of(recording: Path, known: Collection[str] = ()) -> tuple[list[Lesson], list[Verdict]]:
     """The lessons of a recording, and for each of its corrections whether it gave one.
+
+    Args:
+        recording: Which.
+        known: Words that the planner knows. What a person let pass without a word is a lesson
+            where the instruction has others; none is if nothing is known.
 
     Raises:
         RecordingError: There is no recording.
@@ -84,6 +91,8 @@ def lessons_of(recording: Path) -> tuple[list[Lesson], list[Verdict]]:
     found, left = rights(story(tape))
     kept: list[tuple[Right, Run]] = []
     for right in found:
+        if right.passed and not (known and set(split(right.plan.instruction)) - set(known)):
+            continue
         why = _unseen(right, tape)
         if why:
             left |= dict.fromkeys(right.teaches, why)

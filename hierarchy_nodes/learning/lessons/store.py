@@ -30,7 +30,6 @@ from hierarchy_nodes.learning.planner.images import (
     path_of,
 )
 from hierarchy_nodes.planner.compact.inputs import state_of
-from hierarchy_nodes.planner.compact.text import split
 
 LEARNED, HELD_OUT, REPORT = "learned", "held_out", "lessons.json"
 # Of fewer steps than this all are learned from: there is none to spare.
@@ -64,8 +63,7 @@ def gather(
     Args:
         recordings: Which.
         progress: Show a bar.
-        known: Words that the planner knows. What a person let pass without a word is a lesson
-            where the instruction has others; none is if nothing is known.
+        known: See `lessons_of`.
 
     Raises:
         RecordingError: One is none.
@@ -74,8 +72,8 @@ def gather(
     lessons: list[Lesson] = []
     verdicts: list[Verdict] = []
     for recording in tqdm(recordings, unit="recording", disable=not progress):
-        found, told = lessons_of(recording)
-        lessons += [each for each in found if each.corrections or _has_new_words(each, known)]
+        found, told = lessons_of(recording, known)
+        lessons += found
         verdicts += told
     gathered = Lessons(len(recordings), tuple(lessons), tuple(verdicts))
     if not lessons:
@@ -85,11 +83,6 @@ def gather(
             + (f" ({why})." if why else ".")
         )
     return gathered
-
-
-def _has_new_words(lesson: Lesson, known: Sequence[str]) -> bool:
-    words = {word for wish in lesson.wishes for word in split(wish.text)}
-    return bool(known) and not words <= set(known)
 
 
 def store(found: Lessons, folder: Path, held_out: float, seed: int) -> dict[str, Any]:

@@ -117,7 +117,8 @@ class LessonTrainer(PlannerTrainer):
         groups = self._groups(self.network)
         for group in groups:
             group["params"] = [p for p in group["params"] if p is not words]
-        self._optimise([*groups, {"params": [words], "share": self.options.word_rate}])
+        new = {"weight_decay": self.options.decay, "share": self.options.word_rate}
+        self._optimise([*groups, {"params": [words], **new}])
         before = words.detach()[: self._known].clone()
 
         def remember(*_: Any) -> None:

@@ -11,7 +11,7 @@ from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.speech.audio import RATE, Samples, Sound
 from hierarchy_nodes.speech.spotter.features import BANDS, FRAME, HOP, SILENT, WINDOW, log_mel
 from hierarchy_nodes.speech.spotter.options import SpotterOptions
-from hierarchy_nodes.speech.weights import load, packaged_weights
+from hierarchy_nodes.speech.weights import file_of, load
 
 # What is known of the network.
 _FACTS = {"context": int, "count": int, "threshold": float}
@@ -42,7 +42,7 @@ class StopSpotter:
         memory = [i for i in self._session.get_inputs() if i.name.startswith("past_")]
         if not memory:
             raise ConfigError(
-                f"network 'stop': {options.stop_weights or packaged_weights('stop')} is not made "
+                f"network 'stop': {file_of(options.stop_weights, 'stop')} is not made "
                 "for a stream; make it anew: hierarchy train stop"
             )
         self._count, self._threshold = known["count"], known["threshold"]
