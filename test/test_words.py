@@ -11,14 +11,17 @@ import torch
 
 from hierarchy_nodes.correction.grammar import parse
 from hierarchy_nodes.errors import ConfigError
+from hierarchy_nodes.learning.pieces import Pieces
 from hierarchy_nodes.learning.stop.voices import EspeakSpeaker
 from hierarchy_nodes.learning.words import sayings
 from hierarchy_nodes.learning.words.data import SpokenOptions, heard, numbered, speak
 from hierarchy_nodes.learning.words.phrases import MEASURED, TUNED
-from hierarchy_nodes.learning.words.training import WordsOptions, train
+from hierarchy_nodes.learning.words.training import WordsOptions, WordsTrainer, train
+from hierarchy_nodes.onnx_file import export, read
 from hierarchy_nodes.speech.along import AlongConfig
 from hierarchy_nodes.speech.audio import RATE, Sound
 from hierarchy_nodes.speech.commands.decoding import Usage, sentences
+from hierarchy_nodes.speech.commands.network import WordsNetwork
 from hierarchy_nodes.speech.commands.recogniser import CommandOptions, CommandRecogniser
 from hierarchy_nodes.speech.commands.whisper_encoder import WhisperEncoder
 from hierarchy_nodes.speech.hearing import FRAMES, WIDTH, Hearing
@@ -81,6 +84,19 @@ def test_measured_phrases_are_never_said_in_training_but_all_their_words_are():
     assert not plain & {" ".join(w for w in sayings.words_of(p) if w != ",") for p in MEASURED}
     words = {word for text in said for word in text.split()}
     assert {w for p in MEASURED for w in sayings.words_of(p)} <= words
+
+
+def test_measured_phrases_are_not_even_said_among_words_that_nobody_expects():
+    rng = np.random.default_rng(0)
+    said = [sayings.spoken(rng) for _ in range(6000)]
+    assert not {t.replace(" ,", "") for t in said} & set(MEASURED)
+    pairs, _ = sayings.usage()
+
+    def unexpected(text):
+        words = [w if w in sayings.vocabulary() else sayings.OTHER for w in text.split()]
+        return any(b not in pairs.get(a, {}) for a, b in itertools.pairwise(["", *words]))
+
+    assert 0.2 < np.mean([unexpected(t) for t in said]) < 0.4
 
 
 def test_what_is_said_is_mostly_understood_or_is_other_talk():
@@ -181,6 +197,34 @@ def test_what_is_learned_is_heard(trained):
     assert len(hearing.frames(np.pad(sound, (0, 40 * RATE)))) == 29 * FRAMES
     # It is sent along with the package.
     assert path.stat().st_size < 20e6
+
+
+@pytest.mark.parametrize("small", [True, False])
+@torch.no_grad()
+def test_a_network_goes_on_from_what_was_learned(small, trained, tmp_path):
+    path, options = trained
+    network = WordsNetwork(options.network, len(sayings.vocabulary()) + 1).eval()
+    read(network, path)
+    mel = {"mel": torch.rand(1, BANDS, 100)}
+    again = tmp_path / "again.onnx"
+    export(network, again, mel, ["scores", "frames"], {"mel": {2: "time"}}, small=small)
+    other = WordsNetwork(options.network, len(sayings.vocabulary()) + 1).eval()
+    read(other, again)
+    for ours, theirs in zip(network(mel["mel"]), other(mel["mel"]), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=0.02, rtol=0.02)
+    fresh = WordsNetwork(options.network, len(sayings.vocabulary()) + 1).eval()
+    assert (fresh(mel["mel"])[0] - other(mel["mel"])[0]).abs().max() > 0.5
+
+
+def test_only_weights_of_such_a_network_are_gone_on_from(trained, tmp_path):
+    path, options = trained
+    other = replace(options, start=str(path), network=AlongConfig(width=24, blocks=2))
+    said = Pieces([np.zeros(RATE, np.int16)] * 20, ["stop"] * 20)
+    with pytest.raises(ConfigError, match=r"words\.onnx: no weights of a WordsNetwork"):
+        WordsTrainer(said, tmp_path, other, torch.device("cpu"))
+    nothing = replace(other, start=str(tmp_path / "nothing.onnx"))
+    with pytest.raises(ConfigError, match=r"nothing\.onnx: no weights"):
+        WordsTrainer(said, tmp_path, nothing, torch.device("cpu"))
 
 
 def test_what_the_network_does_not_know_whisper_writes_down(trained):

@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # What rosdep names otherwise, or does not know; the latter stand in requirements/runtime.txt.
 ROSDEP = {
     "cv2": "python3-opencv",
+    "google": "python3-protobuf",
     "httpx": "python3-httpx",
     "matplotlib": "python3-matplotlib",
     "msgpack": "python3-msgpack",

@@ -74,9 +74,7 @@ def _sentences(count: int, part: int, seed: int) -> Iterator[tuple[NDArray[np.in
     speakers = trained()
     done = 0
     while done < count:
-        text = sayings.say(rng)
-        if not text:
-            continue
+        text = sayings.spoken(rng)
         samples = speakers[int(rng.integers(len(speakers)))].speak(text, rng)
         if not 0.1 * RATE < len(samples) < _LONGEST * RATE:
             continue

@@ -162,6 +162,11 @@ KINDS: dict[str, tuple[float, tuple[str, ...]]] = {
     )),
     "talk": (4.0, ()),
 }  # fmt: skip
+# Of what is spoken in training, so many sentences have words that nobody expects: the network is to
+# tell words by their sound. How people go on is in `usage`.
+_UNEXPECTED = 0.3
+# In half of those, each word is another one so often; the others are up to so many words at random.
+_REPLACED, _AT_RANDOM = 0.3, 4
 _SLOT = re.compile(r"\{\w+\}")
 _BEFORE = "[||||||please|okay|no ,|now|robot ,|hey robot ,|and|just|um|can you|could you]"
 _AFTER = "[||||||please|now|a bit|thanks]"
@@ -175,6 +180,16 @@ def say(rng: np.random.Generator) -> str:
     while True:
         text = _say(rng)
         if tuple(text.replace(",", "").split()) not in _kept():
+            return text
+
+
+def spoken(rng: np.random.Generator) -> str:
+    """A sentence to train on: often one of :func:`say`, or with words that are not expected."""
+    while True:
+        text = _say(rng)
+        if rng.random() < _UNEXPECTED:
+            text = _unexpected(text, rng)
+        if text and tuple(text.replace(",", "").split()) not in _kept():
             return text
 
 
@@ -228,6 +243,16 @@ def _say(rng: np.random.Generator) -> str:
     if kind == "talk":
         return _talk(rng)
     return _correction(rng, kind)
+
+
+def _unexpected(text: str, rng: np.random.Generator) -> str:
+    words = [w for w in vocabulary() if w not in (",", OTHER)]
+    if rng.random() < 0.5:
+        count = 1 + int(rng.integers(_AT_RANDOM))
+        return " ".join(rng.choice(words, count))
+    others = rng.choice(words, len(text.split()))
+    pairs = zip(text.split(), others, rng.random(len(others)), strict=True)
+    return " ".join(str(o) if w != "," and drawn < _REPLACED else w for w, o, drawn in pairs)
 
 
 def _correction(rng: np.random.Generator, kind: str = "") -> str:

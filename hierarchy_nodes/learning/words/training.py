@@ -20,7 +20,7 @@ from hierarchy_nodes.learning.plot import Curve
 from hierarchy_nodes.learning.trainer import BaseTrainer, RunOptions, processes
 from hierarchy_nodes.learning.words import sayings
 from hierarchy_nodes.learning.words.data import SpokenOptions, heard, numbered, speak
-from hierarchy_nodes.onnx_file import export
+from hierarchy_nodes.onnx_file import export, read
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.speech.along import AlongConfig
 from hierarchy_nodes.speech.audio import Samples
@@ -45,6 +45,9 @@ class WordsOptions(RunOptions):
     rate: float = param(1e-3, "Highest learning rate", low=1e-7, high=1.0)
     encoder_rate: float = param(0.1, "The encoder's share of it", low=0.0, high=1.0)
     evaluate_records: int = param(256, "Sentences in a look", low=1, high=100_000)
+    start: str = param(
+        "", "ONNX file of such a network to go on from; empty: Whisper's encoder and nothing else"
+    )
     hidden: float = param(0.08, "Share of the frames that are hidden, in spans", low=0.0, high=0.5)
     loudest_noise: float = param(
         6.0, "Least ratio of words to noise", unit="dB", low=-10.0, high=40.0
@@ -85,7 +88,10 @@ class WordsTrainer(BaseTrainer):
         self._babble = [self._sound(i) for i in other[:_BABBLE]]
         make = partial(WordsNetwork, options.network, len(sayings.vocabulary()) + 1)
         self.network, self.average = self._twins(make)
-        self.network.encoder.read(packaged())
+        if options.start:
+            read(self.network, Path(options.start))
+        else:
+            self.network.encoder.read(packaged())
         self.average.load_state_dict(self.network.state_dict())
         self.objective = self.network
         self._prepare()
