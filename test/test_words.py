@@ -151,7 +151,7 @@ def trained(tmp_path_factory):
     out = tmp_path_factory.mktemp("words")
     options = WordsOptions(
         steps=4, batch=4, evaluate_records=4, network=AlongConfig(width=16, blocks=2),
-        spoken=SpokenOptions(sentences=24),
+        spoken=SpokenOptions(sentences=14, quick=10),
     )  # fmt: skip
     return train(out, options), options
 
@@ -169,8 +169,8 @@ def test_what_was_spoken_is_kept(trained):
 
 def test_what_was_spoken_otherwise_is_not_taken(trained):
     path, options = trained
-    other = replace(options.spoken, sentences=30)
-    with pytest.raises(ConfigError, match=r"made with sentences 24 \(now 30\)"):
+    other = replace(options.spoken, quick=30)
+    with pytest.raises(ConfigError, match=r"made with sentences 10 \(now 30\)"):
         speak(path.parent / "sentences", other, options.seed, False)
 
 

@@ -70,21 +70,19 @@ def main() -> None:
     speakers = voices.measured() if a.part == "measured" else voices.trained()[::9]
     speakers = speakers[: a.voices or None]
     recogniser = make_recogniser(a.recogniser, key_values("--option", a.option))
-    jobs = [(p, s, name) for name in a.surroundings for s in speakers for p in phrases]
     trials = []
-    for index, (phrase, speaker, surrounding) in enumerate(tqdm(jobs, unit="phrase")):
-        # The same words in the same voice, whatever is around them.
-        rng = np.random.default_rng(SEED + index % (len(speakers) * len(phrases)))
-        sound = in_noise(speaker.speak(phrase, rng), SURROUNDINGS[surrounding], rng)
-        begin = time.perf_counter()
-        heard = list(listen(sound, recogniser, NAMES))
-        taken = time.perf_counter() - begin
-        right = understood(heard) == understood([Heard(phrase, 1.0)])
-        trials.append(
-            Trial(
-                phrase, speaker.name, surrounding, " | ".join(h.text for h in heard), right, taken
-            )
-        )
+    said = tqdm([(s, p) for s in speakers for p in phrases], unit="phrase")
+    for index, (speaker, phrase) in enumerate(said):
+        words = speaker.speak(phrase, np.random.default_rng(SEED + index))
+        for name in a.surroundings:
+            rng = np.random.default_rng([SEED, index])
+            sound = in_noise(words, SURROUNDINGS[name], rng)
+            begin = time.perf_counter()
+            heard = list(listen(sound, recogniser, NAMES))
+            taken = time.perf_counter() - begin
+            right = understood(heard) == understood([Heard(phrase, 1.0)])
+            text = " | ".join(h.text for h in heard)
+            trials.append(Trial(phrase, speaker.name, name, text, right, taken))
     found = summary(trials)
     found["per_voice"] = grouped((t.voice, t.right) for t in trials)
     write_json(a.out, {**found, "trials": [vars(t) for t in trials]})

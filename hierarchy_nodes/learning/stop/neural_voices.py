@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import onnxruntime
@@ -54,6 +54,7 @@ class KokoroSpeaker(Speaker):
     """
 
     name: str
+    slow: ClassVar[bool] = True
 
     def speak(self, text: str, rng: np.random.Generator) -> Samples:
         return _said(_voices()[self.name.removeprefix("kokoro-")], text, rng)
@@ -64,6 +65,7 @@ class KokoroMixture(Speaker):
     """What lies between two of Kokoro's voices is another voice: one drawn whenever it speaks."""
 
     name: str = "kokoro-mixture"
+    slow: ClassVar[bool] = True
 
     def speak(self, text: str, rng: np.random.Generator) -> Samples:
         first, second = (_voices()[n] for n in rng.choice(_kokoro_trained(), 2, replace=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import numpy as np
 from scipy.signal import resample_poly
@@ -11,9 +12,14 @@ from hierarchy_nodes.speech.audio import RATE, Samples
 
 
 class Speaker(ABC):
-    """One voice."""
+    """One voice.
+
+    Attributes:
+        slow: It takes as long to say something as that lasts, or longer.
+    """
 
     name: str
+    slow: ClassVar[bool] = False
 
     @abstractmethod
     def speak(self, text: str, rng: np.random.Generator) -> Samples:

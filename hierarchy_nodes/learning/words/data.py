@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -19,22 +19,33 @@ from hierarchy_nodes.speech.audio import RATE, Samples
 
 # Longer sentences are left out: seconds.
 _LONGEST = 7.0
+# Seeds of sentences by quick voices begin so much later.
+_QUICK = 10**9
 
 
 @dataclass(frozen=True)
 class SpokenOptions:
     """How much is spoken."""
 
-    sentences: int = param(12_000, "How many are spoken", low=10, high=10_000_000)
+    sentences: int = param(3000, "How many are spoken by all voices", low=10, high=10_000_000)
+    quick: int = param(
+        12_000, "How many more by the voices that are quick at it", low=0, high=10_000_000
+    )
 
 
 def speak(folder: Path, options: SpokenOptions, seed: int, progress: bool) -> Pieces:
-    """Have sentences spoken, in all processes there are, and keep them in `folder`.
+    """Have sentences spoken, in all processes there are, and keep them in folders in `folder`.
 
-    They are ``(N,)`` int16 and called by their texts.
+    They are ``(N,)`` int16 and called by their texts; those by all voices come last.
     """
-    source = partial(_sentences, seed=seed)
-    return keep(folder, options.sentences, source, asdict(options) | {"seed": seed}, progress)
+    found = Pieces([], [])
+    for name, count, slow in (("quick", options.quick, False), ("all", options.sentences, True)):
+        source = partial(_sentences, seed=seed + (not slow) * _QUICK, slow=slow)
+        how = {"sentences": count, "seed": seed}
+        some = keep(folder / name, count, source, how, progress)
+        found.arrays.extend(some.arrays)
+        found.labels.extend(some.labels)
+    return found
 
 
 def numbered(text: str) -> NDArray[np.int16]:
@@ -69,9 +80,11 @@ def heard(words: Samples, rng: np.random.Generator, least: float, babble: list[S
     return np.clip(line * gain, -1.0, 1.0).astype(np.float32)
 
 
-def _sentences(count: int, part: int, seed: int) -> Iterator[tuple[NDArray[np.int16], str]]:
+def _sentences(
+    count: int, part: int, seed: int, slow: bool
+) -> Iterator[tuple[NDArray[np.int16], str]]:
     rng = np.random.default_rng(seed + 1_000_003 * (part + 1))
-    speakers = trained()
+    speakers = [speaker for speaker in trained() if slow or not speaker.slow]
     done = 0
     while done < count:
         text = sayings.spoken(rng)

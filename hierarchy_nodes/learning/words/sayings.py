@@ -89,6 +89,8 @@ KINDS: dict[str, tuple[float, tuple[str, ...]]] = {
         f"[{_ONES}|{_TENS}|{_TENS}|twenty five] percent [slower|faster|faster|slower|speed]",
         "[twice|half|three times] as [fast|slow|quick]",
         "[take it easy|be careful|carefully|gently|more gently|careful]",
+        "[from now on|this time|for this one|with this one|now] [slower|faster|half speed]",
+        "[slower|faster|half speed|careful] [from now on|this time|for this one|with this one]",
     )),
     "motion": (5.0, (
         f"{_WAY}",
@@ -101,7 +103,8 @@ KINDS: dict[str, tuple[float, tuple[str, ...]]] = {
         "[lift|raise|lower] [it|the arm|the gripper|your hand|it up] [||a bit|a little|slightly]",
         "[you are|that is|its|it is|] [|a bit|a little|much|way] too [high|low|far left|far right"
         "|far back|far forward|far to the left|far to the right|far]",
-        f"{_PLAIN_WAY} and {_PLAIN_WAY}",
+        f"{_PLAIN_WAY} [and|and|then|] {_PLAIN_WAY}",
+        f"{_SOFT} {_WAY} [and|and then|,] {_SOFT} {_WAY}",
         f"{_PLAIN_WAY} and to the [left|right] [||a bit|a little]",
         f"no , {_SOFT} {_WAY}",
         f"[not|dont go] {_PLAIN_WAY} , [|go|but] {_PLAIN_WAY}",
@@ -172,7 +175,7 @@ _BEFORE = "[||||||please|okay|no ,|now|robot ,|hey robot ,|and|just|um|can you|c
 _AFTER = "[||||||please|now|a bit|thanks]"
 _JOINT = "[and|, and|, then|and then|, but|,]"
 # May be said in one breath with others.
-_JOINED = ("speed", "motion", "measure", "gripper", "turn", "thing")
+_JOINED = ("speed", "motion", "measure", "gripper", "turn", "thing", "pause", "resume")
 
 
 def say(rng: np.random.Generator) -> str:
@@ -261,7 +264,7 @@ def _correction(rng: np.random.Generator, kind: str = "") -> str:
     text = _one(kind, rng)
     if rng.random() < 0.3:
         text = f"{expand(_BEFORE, rng)} {text} {expand(_AFTER, rng)}"
-    if kind in _JOINED and rng.random() < 0.2:
+    if kind in _JOINED and rng.random() < 0.25:
         other = _JOINED[rng.integers(len(_JOINED))]
         text = f"{text} {expand(_JOINT, rng)} {_one(other, rng)}"
     if rng.random() < 0.04:
