@@ -216,6 +216,24 @@ def test_a_network_goes_on_from_what_was_learned(small, trained, tmp_path):
     assert (fresh(mel["mel"])[0] - other(mel["mel"])[0]).abs().max() > 0.5
 
 
+@torch.no_grad()
+def test_words_that_the_weights_do_not_know_are_new(trained, tmp_path):
+    path, options = trained
+    facts = json.loads(path.with_suffix(".json").read_text())
+    at = facts["vocabulary"].index("left")
+    facts["vocabulary"][at] = "larboard"
+    other = tmp_path / "other.onnx"
+    other.write_bytes(path.read_bytes())
+    other.with_suffix(".json").write_text(json.dumps(facts))
+    said = Pieces([np.zeros(RATE, np.int16)] * 20, ["stop"] * 20)
+    make = replace(options, start=str(path)), replace(options, start=str(other), seed=1)
+    same, new = (WordsTrainer(said, tmp_path, o, torch.device("cpu")).average for o in make)
+    differ = (same.along.out.weight != new.along.out.weight).any(dim=1)
+    assert differ.nonzero().flatten().tolist() == [at + 1]
+    first, second = (n.encoder.layers[3].attention.out.weight for n in (same, new))
+    torch.testing.assert_close(first, second, atol=0.0, rtol=0.0)
+
+
 def test_only_weights_of_such_a_network_are_gone_on_from(trained, tmp_path):
     path, options = trained
     other = replace(options, start=str(path), network=AlongConfig(width=24, blocks=2))
@@ -223,7 +241,7 @@ def test_only_weights_of_such_a_network_are_gone_on_from(trained, tmp_path):
     with pytest.raises(ConfigError, match=r"words\.onnx: no weights of a WordsNetwork"):
         WordsTrainer(said, tmp_path, other, torch.device("cpu"))
     nothing = replace(other, start=str(tmp_path / "nothing.onnx"))
-    with pytest.raises(ConfigError, match=r"nothing\.onnx: no weights"):
+    with pytest.raises(ConfigError, match=r"nothing\.onnx cannot be used"):
         WordsTrainer(said, tmp_path, nothing, torch.device("cpu"))
 
 

@@ -27,6 +27,7 @@ from hierarchy_nodes.speech.audio import Samples
 from hierarchy_nodes.speech.commands.decoding import BLANK, sentences
 from hierarchy_nodes.speech.commands.network import FRAMES, WordsNetwork
 from hierarchy_nodes.speech.mel import BANDS, log_mel
+from hierarchy_nodes.speech.weights import load
 from hierarchy_nodes.speech.whisper import packaged
 
 SENTENCES = "sentences"
@@ -89,12 +90,27 @@ class WordsTrainer(BaseTrainer):
         make = partial(WordsNetwork, options.network, len(sayings.vocabulary()) + 1)
         self.network, self.average = self._twins(make)
         if options.start:
-            read(self.network, Path(options.start))
+            self._go_on(options.start)
         else:
             self.network.encoder.read(packaged())
         self.average.load_state_dict(self.network.state_dict())
         self.objective = self.network
         self._prepare()
+
+    def _go_on(self, path: str) -> None:
+        """Begin with weights that are there; of words that they do not know with none."""
+        _, facts = load(path, "words", {"vocabulary": list})
+        rows = {word: row for row, word in enumerate(("", *facts["vocabulary"]))}
+        other = WordsNetwork(self.options.network, len(rows))
+        read(other, Path(path))
+        learned = other.state_dict()
+        for name, ours in self.network.along.out.state_dict(prefix="along.out.").items():
+            theirs = learned[name]
+            learned[name] = ours.clone()
+            for row, word in enumerate(("", *sayings.vocabulary())):
+                if word in rows:
+                    learned[name][row] = theirs[rows[word]]
+        self.network.load_state_dict(learned)
 
     def _prepare(self) -> None:
         groups = self._groups(self.network.along)
