@@ -24,6 +24,8 @@ from hierarchy_nodes.speech.spotter.features import BANDS, FRAME, HOP, SILENT, l
 STOP, AROUND, NEAR, COMMAND, TALK = range(5)
 KINDS = ("stop", "around", "near", "command", "talk")
 LENGTH = 2.2  # seconds of a mixture
+# Voices that are slow at it are spared so much of other talk, which is long.
+_SPARED = 0.75
 # After the end of the word, it is to be told between these times; before, it may be: seconds.
 _FROM, _TO = 0.05, 0.20
 _UNTIL = 0.40
@@ -122,10 +124,13 @@ def load(path: Path) -> Clips:
 
 
 def _spoken(job: tuple[str, int, str, int]) -> tuple[NDArray[np.int16], str]:
-    who, _, text, seed = job
+    who, kind, text, seed = job
     rng = np.random.default_rng(seed)
     speakers = trained() if who == "trained" else measured()
     speaker = speakers[int(rng.integers(len(speakers)))]
+    if who == "trained" and kind == TALK and speaker.slow and rng.random() < _SPARED:
+        quick = [other for other in speakers if not other.slow]
+        speaker = quick[int(rng.integers(len(quick)))]
     samples = speaker.speak(text, rng)
     peak = float(np.abs(samples).max()) if len(samples) else 1.0
     return (samples / max(peak, 1e-3) * 26000).astype(np.int16), speaker.name
