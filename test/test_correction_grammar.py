@@ -167,6 +167,13 @@ def test_unknown_names_the_nearest():
     assert 'Did you mean "open the gripper"?' in only("opne teh griper").answer
 
 
+def test_a_measure_without_its_number_is_no_task():
+    assert parse("turn the gripper degrees clockwise", 0.0)[0].kind == CorrectionKind.UNKNOWN
+    assert parse("move the block inches", 0.0)[0].kind == CorrectionKind.UNKNOWN
+    text = "put the block two centimetres left of the plate"
+    assert parse(text, 0.0)[0].kind == CorrectionKind.TASK
+
+
 def test_shouting_weighs_more():
     calm, loud = only("left a bit").motion, only("LEFT!!").motion
     assert calm.weight == 1.0

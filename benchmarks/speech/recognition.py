@@ -2,6 +2,7 @@
 
 Each phrase goes the way that it goes in the speech node: spoken, mixed with noise, cut out of the
 stream, recognised, understood. It counts if the corrections are those of the same words as text.
+A stop is missed if neither the spotter nor the recogniser hears it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from hierarchy_nodes.correction.meaning import meanings
 from hierarchy_nodes.files import write_json
 from hierarchy_nodes.learning.statistics import grouped, share
 from hierarchy_nodes.learning.stop import voices
+from hierarchy_nodes.learning.stop.measure import spotted
 from hierarchy_nodes.learning.stop.mixing import loud, noise
 from hierarchy_nodes.learning.words.phrases import MEASURED, NAMES, TUNED
 from hierarchy_nodes.parameters import with_values
@@ -32,6 +34,7 @@ from hierarchy_nodes.speech.audio import RATE, Samples, Sound
 from hierarchy_nodes.speech.base import RECOGNISERS, Heard, Recogniser
 from hierarchy_nodes.speech.config import SpeechConfig
 from hierarchy_nodes.speech.endpointing import Endpointer
+from hierarchy_nodes.speech.spotter.spotter import StopSpotter
 from hierarchy_nodes.types import CorrectionKind
 
 SEED = 2_000_000
@@ -51,6 +54,7 @@ class Trial:
     surrounding: str
     heard: str
     right: bool
+    spotted: bool
     seconds: float
 
 
@@ -70,6 +74,7 @@ def main() -> None:
     speakers = voices.measured() if a.part == "measured" else voices.trained()[::9]
     speakers = speakers[: a.voices or None]
     recogniser = make_recogniser(a.recogniser, key_values("--option", a.option))
+    spotter = StopSpotter(SpeechConfig())
     trials = []
     said = tqdm([(s, p) for s in speakers for p in phrases], unit="phrase")
     for index, (speaker, phrase) in enumerate(said):
@@ -80,9 +85,10 @@ def main() -> None:
             begin = time.perf_counter()
             heard = list(listen(sound, recogniser, NAMES))
             taken = time.perf_counter() - begin
+            told = any(spotted(spotter, sound))
             right = understood(heard) == understood([Heard(phrase, 1.0)])
             text = " | ".join(h.text for h in heard)
-            trials.append(Trial(phrase, speaker.name, name, text, right, taken))
+            trials.append(Trial(phrase, speaker.name, name, text, right, told, taken))
     found = summary(trials)
     found["per_voice"] = grouped((t.voice, t.right) for t in trials)
     write_json(a.out, {**found, "trials": [vars(t) for t in trials]})
@@ -141,14 +147,20 @@ def summary(trials: list[Trial]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in dict.fromkeys(t.surrounding for t in trials):
         mine = [t for t in trials if t.surrounding == name]
-        stops = [t for t in mine if any(m[0] == "stop" for m in understood([Heard(t.phrase, 1.0)]))]
-        stopped = sum(any(m[0] == "stop" for m in understood([Heard(t.heard, 1.0)])) for t in stops)
+        stops = [t for t in mine if _stops(t.phrase)]
+        stopped = [t for t in mine if t.spotted or _stops(t.heard)]
         found[name] = {
             "understood": share(sum(t.right for t in mine), len(mine)),
-            "stops understood by words alone": share(stopped, len(stops)),
+            "stops heard": share(len([t for t in stopped if t in stops]), len(stops)),
+            "stops heard by words alone": share(sum(_stops(t.heard) for t in stops), len(stops)),
+            "stops that were none": len([t for t in stopped if t not in stops]),
             "seconds": round(float(np.median([t.seconds for t in mine])), 3),
         }
     return found
+
+
+def _stops(text: str) -> bool:
+    return any(m[0] == CorrectionKind.STOP for m in understood([Heard(text, 1.0)]))
 
 
 if __name__ == "__main__":

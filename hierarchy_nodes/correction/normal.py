@@ -31,8 +31,6 @@ _UNIT_WORDS = [
     (r"deg|degs|degrees?", "deg"),
     (r"rad|rads|radians?", "rad"),
 ]
-# An indefinite number counts as a word only before one of these.
-_UNIT = r"(?:mm|cm|dm|m|inch|foot|deg|rad)"
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _TOKEN = re.compile(
     r"(?P<fraction>\d+ ?/ ?\d+)|(?P<number>\d{1,3}(?:,\d{3})+(?!\d)|\d+(?:[.,]\d+)?|\.\d+)"

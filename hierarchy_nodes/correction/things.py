@@ -58,6 +58,8 @@ _UNDO = re.compile(
     r"|(?:the|that) (?:last )?(?:one|correction|change|move|step)))?(?: again)?"
     r"|(?:i )?take (?:it|that) back|(?:as|like) (?:it was )?before|go back to (?:how|where) it was"
 )
+# A length or an angle whose number was not heard.
+_NO_NUMBER = re.compile(r"(?<!\d )\b(?:mm|cm|dm|inch|deg|rad)\b")
 _ANAPHOR = {"one", "other", "another", "ones"}
 
 
@@ -111,7 +113,7 @@ def parse_task(text: str) -> list[Draft] | None:
     """An imperative that begins with a verb of manipulation and says with what."""
     text = _TAIL.sub("", _LEAD.sub("", text, count=1) if _LEAD.match(text) else text)
     first, _, rest = text.partition(" ")
-    if first not in _VERBS or not rest:
+    if first not in _VERBS or not rest or _NO_NUMBER.search(rest):
         return None
     answer = f"new task: {text}"
     return [Draft(CorrectionKind.TASK, answer, phrase=text, words=text, confidence=0.9)]
