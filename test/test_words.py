@@ -3,6 +3,7 @@
 import itertools
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import ctranslate2
 import numpy as np
@@ -251,6 +252,37 @@ def test_what_the_network_does_not_know_whisper_writes_down(trained):
     said = np.pad(speaker.speak("stop", rng) * 0.3, RATE // 4)
     assert "stop" in recogniser.recognise(Sound(0.0, said)).text.lower()
     assert recogniser.recognise(Sound(0.0, np.zeros(RATE, np.float32))).text == ""
+
+
+def heard_as(recogniser, *places):
+    """The recogniser hears these words, ``{word: probability}``, one after the other."""
+    words = ["", *recogniser._hearing.vocabulary]
+    rows = np.full((2 * len(places) + 1, len(words)), 1e-6)
+    rows[::2, 0] = 1.0
+    for row, place in enumerate(places):
+        for word, probability in place.items():
+            rows[2 * row + 1, words.index(word)] = probability
+    recogniser._hearing = SimpleNamespace(scores=lambda samples: np.log(rows).astype("f4"))
+
+
+def test_what_is_in_view_is_rather_what_was_meant(trained):
+    recogniser = CommandRecogniser(CommandOptions(words=str(trained[0])))
+    heard_as(
+        recogniser, {"no": 0.99}, {"the": 0.9}, {"yellow": 0.9}, {"bowl": 0.42, "ball": 0.5}
+    )  # fmt: skip
+    sound = Sound(0.0, np.zeros(RATE, np.float32))
+    assert recogniser.recognise(sound, ["yellow bowl", "red cup"]).text == "no the yellow bowl"
+    assert recogniser.recognise(sound, ["yellow ball", "red cup"]).text == "no the yellow ball"
+
+
+def test_what_was_perhaps_a_word_is_one(trained):
+    sound = Sound(0.0, np.zeros(RATE, np.float32))
+    texts = []
+    for longer in (0.0, 3.0):
+        recogniser = CommandRecogniser(CommandOptions(words=str(trained[0]), longer=longer))
+        heard_as(recogniser, {"left": 0.9}, {"a": 0.15, "": 0.8}, {"bit": 0.15, "": 0.8})
+        texts.append(recogniser.recognise(sound).text)
+    assert texts == ["left", "left a bit"]
 
 
 def test_words_without_a_network_are_refused(trained, tmp_path):

@@ -37,6 +37,12 @@ class CommandOptions(WhisperOptions):
     usage: float = param(
         0.6, "What counts how people speak, beside what was heard", low=0.0, high=2.0
     )
+    longer: float = param(
+        1.0, "What each word counts for a sentence, as a logarithm", low=0.0, high=10.0
+    )
+    seen: float = param(
+        1.0, "What each word counts more that names a thing in view", low=0.0, high=10.0
+    )
 
 
 class CommandRecogniser(WhisperRecogniser):
@@ -53,7 +59,13 @@ class CommandRecogniser(WhisperRecogniser):
 
     def recognise(self, sound: Sound, names: Sequence[str] = ()) -> Heard:
         scores = self._hearing.scores(sound.samples)
-        for sentence in sentences(scores, _MOST, self._usage.follows):
+        seen = {self._words.index(w) for n in names for w in n.split() if w in self._words}
+
+        def follows(before: int, word: int) -> float:
+            more = (self.options.longer if word else 0.0) + self.options.seen * (word in seen)
+            return self._usage.follows(before, word) + more
+
+        for sentence in sentences(scores, _MOST, follows):
             text = self._text(sentence)
             if sentence.sure >= self.options.sure and OTHER not in text and _understood(text):
                 return Heard(text, sentence.mean)
