@@ -38,7 +38,7 @@ class CommandOptions(WhisperOptions):
         0.6, "What counts how people speak, beside what was heard", low=0.0, high=2.0
     )
     longer: float = param(
-        1.0, "What each word counts for a sentence, as a logarithm", low=0.0, high=10.0
+        1.5, "What each word counts for a sentence, as a logarithm", low=0.0, high=10.0
     )
     seen: float = param(
         1.0, "What each word counts more that names a thing in view", low=0.0, high=10.0
