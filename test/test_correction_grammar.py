@@ -167,6 +167,18 @@ def test_unknown_names_the_nearest():
     assert 'Did you mean "open the gripper"?' in only("opne teh griper").answer
 
 
+def test_a_comma_makes_no_two_motions_of_one():
+    plain, comma, then = (
+        parse(f"up two centimetres{joint} forward one centimetre", 0.0)
+        for joint in (" and", ", and", ", then")
+    )
+    assert (
+        [c.answer for c in comma] == [c.answer for c in plain] == ["moving 2.24 cm up and forward"]
+    )
+    assert [c.answer for c in then] == ["moving 2 cm up", "moving 1 cm forward"]
+    assert len(parse("left two centimetres, and slower", 0.0)) == 2
+
+
 def test_a_measure_without_its_number_is_no_task():
     assert parse("turn the gripper degrees clockwise", 0.0)[0].kind == CorrectionKind.UNKNOWN
     assert parse("move the block inches", 0.0)[0].kind == CorrectionKind.UNKNOWN

@@ -244,6 +244,8 @@ def _scan(text: str, config: CorrectionConfig) -> _Parts | None:
             or scanner.take(_SKIP)
             or scanner.take(rf",(?= (?:(?:by|about|just|maybe) )*(?:a |{NUMBER}|slightly))")
             or scanner.take("to")
+            # Who writes down what was said puts commas where they like.
+            or (parts.lengths and scanner.take(rf",(?= and [a-z ]*{NUMBER})"))
         ):
             return None
     return parts

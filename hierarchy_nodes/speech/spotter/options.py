@@ -18,7 +18,7 @@ class SpotterOptions:
         0.0, "Probability that counts as a stop; 0: as chosen in training", low=0.0, high=1.0
     )
     confirm_stop: bool = param(
-        False, "Whether a larger network hears again what may be a stop, before it counts"
+        True, "Whether a larger network hears again what may be a stop, before it counts"
     )
     confirm_weights: str = param(
         "", "ONNX file of the network that confirms; empty: the one that comes with the package"
