@@ -89,7 +89,7 @@ def test_measured_phrases_are_never_said_in_training_but_all_their_words_are():
 
 def test_measured_phrases_are_not_even_said_among_words_that_nobody_expects():
     rng = np.random.default_rng(0)
-    said = [sayings.spoken(rng) for _ in range(6000)]
+    said = [sayings.say(rng, sayings.UNEXPECTED) for _ in range(6000)]
     assert not {t.replace(" ,", "") for t in said} & set(MEASURED)
     pairs, _ = sayings.usage()
 

@@ -57,6 +57,11 @@ class Trial:
     spotted: bool
     seconds: float
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the spotter or the recogniser took it for a stop."""
+        return self.spotted or _stops(self.heard)
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -148,12 +153,11 @@ def summary(trials: list[Trial]) -> dict[str, Any]:
     for name in dict.fromkeys(t.surrounding for t in trials):
         mine = [t for t in trials if t.surrounding == name]
         stops = [t for t in mine if _stops(t.phrase)]
-        stopped = [t for t in mine if t.spotted or _stops(t.heard)]
         found[name] = {
             "understood": share(sum(t.right for t in mine), len(mine)),
-            "stops heard": share(len([t for t in stopped if t in stops]), len(stops)),
+            "stops heard": share(sum(t.stopped for t in stops), len(stops)),
             "stops heard by words alone": share(sum(_stops(t.heard) for t in stops), len(stops)),
-            "stops that were none": len([t for t in stopped if t not in stops]),
+            "stops that were none": sum(t.stopped for t in mine if not _stops(t.phrase)),
             "seconds": round(float(np.median([t.seconds for t in mine])), 3),
         }
     return found

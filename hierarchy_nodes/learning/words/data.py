@@ -87,7 +87,9 @@ def _sentences(
     speakers = [speaker for speaker in trained() if slow or not speaker.slow]
     done = 0
     while done < count:
-        text = sayings.spoken(rng)
+        text = sayings.say(rng, sayings.UNEXPECTED)
+        if not text:
+            continue
         samples = speakers[int(rng.integers(len(speakers)))].speak(text, rng)
         if not 0.1 * RATE < len(samples) < _LONGEST * RATE:
             continue

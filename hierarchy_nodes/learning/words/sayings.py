@@ -167,7 +167,7 @@ KINDS: dict[str, tuple[float, tuple[str, ...]]] = {
 }  # fmt: skip
 # Of what is spoken in training, so many sentences have words that nobody expects: the network is to
 # tell words by their sound. How people go on is in `usage`.
-_UNEXPECTED = 0.3
+UNEXPECTED = 0.3
 # In half of those, each word is another one so often; the others are up to so many words at random.
 _REPLACED, _AT_RANDOM = 0.3, 4
 _SLOT = re.compile(r"\{\w+\}")
@@ -178,21 +178,17 @@ _JOINT = "[and|, and|, then|and then|, but|,]"
 _JOINED = ("speed", "motion", "measure", "gripper", "turn", "thing", "pause", "resume")
 
 
-def say(rng: np.random.Generator) -> str:
-    """A sentence: words in lower case, with `,` where a speaker pauses."""
+def say(rng: np.random.Generator, unexpected: float = 0.0) -> str:
+    """A sentence: words in lower case, with `,` where a speaker pauses.
+
+    Args:
+        unexpected: So often it has words that nobody expects.
+    """
     while True:
         text = _say(rng)
-        if tuple(text.replace(",", "").split()) not in _kept():
-            return text
-
-
-def spoken(rng: np.random.Generator) -> str:
-    """A sentence to train on: often one of :func:`say`, or with words that are not expected."""
-    while True:
-        text = _say(rng)
-        if rng.random() < _UNEXPECTED:
+        if unexpected and rng.random() < unexpected:
             text = _unexpected(text, rng)
-        if text and tuple(text.replace(",", "").split()) not in _kept():
+        if tuple(text.replace(",", "").split()) not in _kept():
             return text
 
 

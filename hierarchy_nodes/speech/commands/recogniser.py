@@ -15,7 +15,7 @@ from hierarchy_nodes.correction.grammar import parse
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.speech.audio import Sound
 from hierarchy_nodes.speech.base import Heard
-from hierarchy_nodes.speech.commands.decoding import Sentence, Usage, sentences
+from hierarchy_nodes.speech.commands.decoding import BLANK, Sentence, Usage, sentences
 from hierarchy_nodes.speech.hearing import hearing
 from hierarchy_nodes.speech.whisper import WhisperOptions, WhisperRecogniser
 
@@ -59,11 +59,13 @@ class CommandRecogniser(WhisperRecogniser):
 
     def recognise(self, sound: Sound, names: Sequence[str] = ()) -> Heard:
         scores = self._hearing.scores(sound.samples)
-        seen = {self._words.index(w) for n in names for w in n.split() if w in self._words}
+        seen = {word for name in names for word in name.split()}
+        # Worked out here, as it is asked for very often.
+        worth = [self.options.longer + self.options.seen * (w in seen) for w in self._words]
+        worth[BLANK] = 0.0
 
         def follows(before: int, word: int) -> float:
-            more = (self.options.longer if word else 0.0) + self.options.seen * (word in seen)
-            return self._usage.follows(before, word) + more
+            return self._usage.follows(before, word) + worth[word]
 
         for sentence in sentences(scores, _MOST, follows):
             text = self._text(sentence)
