@@ -1,6 +1,7 @@
 """A suspected "stop" that is heard again: when, on what, and what the network learns from."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -76,7 +77,7 @@ def sure_from(spotter, monkeypatch, first, last):
     def hear(frames):
         numbers = np.arange(count[0], count[0] + len(frames))
         count[0] += len(frames)
-        return np.where((numbers >= first) & (numbers < last), 20.0, -20.0).astype(np.float32)
+        return np.where((numbers >= first) & (numbers < last), 1.0, 0.0).astype(np.float32)
 
     monkeypatch.setattr(spotter, "_hear", hear)
 
@@ -132,13 +133,42 @@ def test_without_it_the_spotter_decides_alone(folder, ears, monkeypatch):
 
 
 def test_windows_end_where_it_is_asked(folder):
-    mixer = Mixer(load(folder / CLIPS))
+    mixer, spotter = Mixer(load(folder / CLIPS)), spotter_of(folder, confirm_stop=False)
     rng = np.random.default_rng(3)
-    drawn = [draw(mixer, rng) for _ in range(80)]
+    drawn = [draw(mixer, spotter.suspicions, rng) for _ in range(80)]
     assert {samples.shape for samples, _ in drawn} == {(WINDOW,)}
     assert 20 <= sum(stop for _, stop in drawn) <= 50
-    again = draw(mixer, np.random.default_rng(3))
+    again = draw(mixer, spotter.suspicions, np.random.default_rng(3))
     np.testing.assert_array_equal(again[0], drawn[0][0])
+
+
+def test_half_of_the_windows_without_a_stop_are_suspected(folder):
+    mixer, rng, suspected = Mixer(load(folder / CLIPS)), np.random.default_rng(4), []
+
+    def suspicions(sound):
+        # One of three, at its very end.
+        if rng.random() < 2 / 3:
+            return np.array([], np.int64)
+        suspected.append(sound[-WINDOW:])
+        return np.array([len(sound)])
+
+    others = [
+        samples for samples, stop in (draw(mixer, suspicions, rng) for _ in range(200)) if not stop
+    ]
+    assert 0.3 <= len(suspected) / len(others) <= 0.7
+    assert all(any(np.array_equal(s, other) for other in others) for s in suspected)
+
+
+def test_a_stream_is_suspected_as_a_whole_as_it_is_in_pieces(folder, ears):
+    listener = ears()
+    spotter = spotter_of(folder)
+    samples = np.random.default_rng(1).uniform(-0.1, 0.1, RATE).astype(np.float32)
+    ends = spotter.suspicions(samples)
+    spotter.reset()
+    spotter.push(Sound(0.0, samples))
+    assert len(ends) > 0
+    first = np.pad(samples[: ends[0]], (WINDOW, 0))[-WINDOW:]
+    np.testing.assert_array_equal(listener.asked[0], first)
 
 
 def test_what_was_learned_answers_and_is_used(folder, weights):
@@ -153,6 +183,8 @@ def test_what_was_learned_answers_and_is_used(folder, weights):
 def test_windows_of_other_clips_are_not_taken_for_these(folder, weights, tmp_path):
     clips = vars(load(folder / CLIPS))
     np.savez(tmp_path / CLIPS, **clips | {"samples": clips["samples"] // 2})
+    for file in folder.glob("stop.*"):
+        shutil.copy(file, tmp_path)
     with pytest.raises(ConfigError, match=r"was made with clips 60 \(\w{8}\) \(now 60"):
         train_confirmer(tmp_path, weights.parent, ConfirmOptions(steps=2, windows=24))
 
@@ -181,3 +213,9 @@ def test_nearly_all_stops_are_suspected():
     found = [(True, s / 1000) for s in range(1, 1001)] + [(False, 1e-5)] * 50
     assert suspicion(found) == pytest.approx(0.006, abs=1e-3)
     assert suspicion([(False, 0.4)]) == 0.0
+
+
+def test_clips_without_a_spotter_say_how_to_train_one(folder, tmp_path):
+    shutil.copy(folder / CLIPS, tmp_path)
+    with pytest.raises(ConfigError, match=r"stop\.onnx: no such spotter.*train stop --out"):
+        train_confirmer(tmp_path, tmp_path / "out", ConfirmOptions(steps=2, windows=24))

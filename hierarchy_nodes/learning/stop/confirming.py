@@ -15,7 +15,6 @@ from torch.nn import functional
 from hierarchy_nodes.files import write_json
 from hierarchy_nodes.learning.pieces import Pieces
 from hierarchy_nodes.learning.stop.detector import DetectorTrainer, Found, choose
-from hierarchy_nodes.learning.stop.training import CLIPS
 from hierarchy_nodes.learning.stop.windows import windows
 from hierarchy_nodes.learning.trainer import RunOptions, processes
 from hierarchy_nodes.onnx_file import export
@@ -120,8 +119,6 @@ def train(
     """
     with processes(options.device) as (device, rank, world):
         shown = progress and rank == 0
-        drawn = windows(
-            data / CLIPS, out / "windows", options.words, options.windows, options.seed, shown
-        )
+        drawn = windows(data, out / "windows", options.words, options.windows, options.seed, shown)
         trainer = ConfirmTrainer(drawn, out, options, device, rank, world)
         return trainer.start(resume, progress)

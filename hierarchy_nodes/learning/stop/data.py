@@ -146,14 +146,14 @@ class Mixer:
         self, rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """One mixture as the spotter hears it, and where a stop is to be told."""
-        sound, end = self.sound(rng)
+        sound, end = self.sound(rng, rng.random() < 0.5)
         return (_without_bands(log_mel(sound), rng), *targets(len(sound), end))
 
-    def sound(self, rng: np.random.Generator) -> tuple[Samples, int | None]:
-        """One mixture, `LENGTH` long, and where a stop ends in it, as in half of the cases."""
+    def sound(self, rng: np.random.Generator, stop: bool) -> tuple[Samples, int | None]:
+        """One mixture, `LENGTH` long, and where the stop ends in it, if there is to be one."""
         line = np.zeros(round(LENGTH * RATE), np.float32)
         end = None
-        if rng.random() < 0.5:
+        if stop:
             end = self._say_stop(line, rng)
         else:
             self._say_others(line, rng)

@@ -21,7 +21,7 @@ from hierarchy_nodes.parameters import param
 from hierarchy_nodes.speech.spotter.features import BANDS, SILENT
 from hierarchy_nodes.speech.spotter.network import SpotterConfig, SpotterNetwork, Streaming
 
-CLIPS = "clips.npz"
+CLIPS, SPOTTER = "clips.npz", "stop.onnx"
 # Steps after which the random numbers of evaluation begin.
 _HELD_OUT = 10**9
 # So many frames in a row must be above the threshold.
@@ -43,7 +43,7 @@ class StopOptions(RunOptions):
 class StopTrainer(DetectorTrainer):
     """One process of a training run."""
 
-    WEIGHTS = "stop.onnx"
+    WEIGHTS = SPOTTER
     options: StopOptions
     network: SpotterNetwork
     average: SpotterNetwork

@@ -3,72 +3,98 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.learning.pieces import Pieces, keep
 from hierarchy_nodes.learning.stop.data import Mixer, load
+from hierarchy_nodes.learning.stop.training import CLIPS, SPOTTER
 from hierarchy_nodes.speech.audio import RATE, Samples
 from hierarchy_nodes.speech.hearing import hearing
-from hierarchy_nodes.speech.spotter.features import WINDOW
+from hierarchy_nodes.speech.spotter.features import HOP, WINDOW
+from hierarchy_nodes.speech.spotter.options import SpotterOptions
+from hierarchy_nodes.speech.spotter.spotter import LATEST, StopSpotter
+
+# Samples to where in them the spotter suspects a stop, as `StopSpotter.suspicions`.
+Suspicions = Callable[[Samples], NDArray[np.int64]]
 
 # When it is asked, from the end of a stop on, seconds: after it, and in one of five before, where
 # nobody knows yet. Between them there is no right answer.
 _AFTER, _BEFORE = (0.0, 0.32), (-0.55, -0.15)
+# Of what is no stop, so much is taken for one by the spotter. The rest keeps in mind what people
+# say at all.
+_SUSPECTED = 0.5
 
 
-def windows(clips: Path, folder: Path, words: str, count: int, seed: int, progress: bool) -> Pieces:
-    """Windows out of mixtures of `clips`, called by whether a whole stop is in them.
+def windows(data: Path, folder: Path, words: str, count: int, seed: int, progress: bool) -> Pieces:
+    """Windows out of mixtures of clips, called by whether a whole stop is in them.
 
     They are ``(T, WIDTH)`` float16, frames of `Hearing`.
 
     Args:
+        data: Where the clips are, and the spotter that was trained on them.
         folder: Where they are kept.
         words: ONNX file to hear through; empty: the one that comes with the package.
 
     Raises:
-        ConfigError: No clips, or what the folder holds was drawn from others or in another way.
+        ConfigError: No clips, no spotter, or what the folder holds was drawn from others or in
+            another way.
     """
-    spoken = load(clips)
+    spoken = load(data / CLIPS)
     known = zlib.crc32(spoken.samples.data)
+    spotter = data / SPOTTER
+    if not spotter.exists():
+        raise ConfigError(
+            f"{spotter}: no such spotter. It is trained by: hierarchy train stop --out {data}"
+        )
     how = {
         "windows": count,
         "seed": seed,
         "clips": f"{len(spoken.starts)} ({known:08x})",
+        "spotter": f"{zlib.crc32(spotter.read_bytes()):08x}",
         "words": hearing(words).mark,
     }
-    source = partial(_heard, clips=clips, words=words, seed=seed)
+    source = partial(_heard, data=data, words=words, seed=seed)
     return keep(folder, count, source, how, progress)
 
 
-def draw(mixer: Mixer, rng: np.random.Generator) -> tuple[Samples, bool]:
+def draw(mixer: Mixer, suspicions: Suspicions, rng: np.random.Generator) -> tuple[Samples, bool]:
     """``(WINDOW,)`` samples, and whether a whole stop is in them."""
+    stop = rng.random() < 0.5
+    suspected = not stop and rng.random() < _SUSPECTED
     while True:
-        sound, end = mixer.sound(rng)
-        if end is None:
-            last = int(rng.integers(WINDOW // 2, len(sound)))
-        else:
+        sound, end = mixer.sound(rng, stop)
+        if end is not None:
             when = _BEFORE if rng.random() < 0.2 else _AFTER
             last = end + round(rng.uniform(*when) * RATE)
+        elif suspected:
+            ends = suspicions(sound)
+            if not len(ends):
+                continue
+            last = min(int(rng.choice(ends)) + int(rng.integers(LATEST)) * HOP, len(sound))
+        else:
+            last = int(rng.integers(WINDOW // 2, len(sound)))
         if WINDOW // 4 < last <= len(sound):
             window = np.pad(sound[:last], (WINDOW, 0))[-WINDOW:]
             return window, end is not None and last >= end
 
 
 def _heard(
-    count: int, part: int, clips: Path, words: str, seed: int
+    count: int, part: int, data: Path, words: str, seed: int
 ) -> Iterator[tuple[NDArray[np.float16], bool]]:
     rng = np.random.default_rng([seed, part])
-    mixer = _mixer(clips)
+    mixer, spotter = _tools(data)
     for _ in range(count):
-        window, stop = draw(mixer, rng)
+        window, stop = draw(mixer, spotter.suspicions, rng)
         yield hearing(words).frames(window).astype(np.float16), stop
 
 
 @lru_cache(maxsize=1)
-def _mixer(clips: Path) -> Mixer:
-    return Mixer(load(clips))
+def _tools(data: Path) -> tuple[Mixer, StopSpotter]:
+    spotter = StopSpotter(SpotterOptions(str(data / SPOTTER), confirm_stop=False))
+    return Mixer(load(data / CLIPS)), spotter

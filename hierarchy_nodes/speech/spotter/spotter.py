@@ -14,7 +14,7 @@ from hierarchy_nodes.speech.spotter.options import SpotterOptions
 from hierarchy_nodes.speech.weights import file_of, load
 
 # What is known of the network.
-_FACTS = {"context": int, "count": int, "threshold": float}
+_FACTS = {"context": int, "count": int, "threshold": float, "suspicion": float}
 # After a stop was heard, the rest of the same word is not another one: frames.
 _AGAIN = round(0.8 * RATE / HOP)
 # What was suspected is heard again for so long, and so often: frames.
@@ -37,8 +37,7 @@ class StopSpotter:
     """
 
     def __init__(self, options: SpotterOptions) -> None:
-        facts = _FACTS | ({"suspicion": float} if options.confirm_stop else {})
-        self._session, known = load(options.stop_weights, "stop", facts)
+        self._session, known = load(options.stop_weights, "stop", _FACTS)
         memory = [i for i in self._session.get_inputs() if i.name.startswith("past_")]
         if not memory:
             raise ConfigError(
@@ -46,13 +45,13 @@ class StopSpotter:
                 "for a stream; make it anew: hierarchy train stop"
             )
         self._count, self._threshold = known["count"], known["threshold"]
-        self._confirmer, self._suspicion = None, 1.0
+        self._confirmer, self._suspicion = None, known["suspicion"]
         if options.confirm_stop:
             # Needs Whisper's features, which nothing else here does.
             from hierarchy_nodes.speech.spotter.confirming import confirmer
 
             self._confirmer = confirmer(options.confirm_weights, options.confirm_words)
-            self._suspicion, self._threshold = known["suspicion"], self._confirmer.threshold
+            self._threshold = self._confirmer.threshold
         self._threshold = options.stop_threshold or self._threshold
         self._past = {i.name: np.zeros(i.shape, np.float32) for i in memory}
         # Nothing was said before the first piece.
@@ -75,15 +74,21 @@ class StopSpotter:
         fresh = log_mel(self._line[WINDOW:])
         found = []
         if len(fresh):
-            for index, logit in enumerate(self._hear(fresh)):
+            for index, sure in enumerate(self._hear(fresh)):
                 last = WINDOW + index * HOP + FRAME
-                probability = self._judge(float(1 / (1 + np.exp(-logit))), last)
+                probability = self._judge(float(sure), last)
                 if probability is not None:
                     self._since = 0
                     at = sound.end - (len(self._line) - last) / RATE
                     found.append(Spotted(at, probability))
             self._line = self._line[len(fresh) * HOP :]
         return found
+
+    def suspicions(self, samples: Samples) -> NDArray[np.int64]:
+        """Where in a stream of ``(N,)`` samples frames end in which a stop is suspected."""
+        self.reset()
+        suspected = self._hear(log_mel(samples)) >= self._suspicion
+        return np.flatnonzero(suspected) * HOP + FRAME
 
     def _judge(self, probability: float, last: int) -> float | None:
         """How sure a stop is, None for none, where a frame ends at sample `last` of the line."""
@@ -101,8 +106,8 @@ class StopSpotter:
         return confirmed if confirmed >= self._threshold else None
 
     def _hear(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
-        """``(T,)`` logits of ``(T, BANDS)`` new frames."""
+        """``(T,)`` how sure it is of a stop in each of ``(T, BANDS)`` new frames."""
         logits, *now = self._session.run(None, {"frames": frames[None], **self._past})
         self._past = dict(zip(self._past, now, strict=True))
-        answers: NDArray[np.float32] = logits[0]
+        answers: NDArray[np.float32] = 1 / (1 + np.exp(-logits[0]))
         return answers
