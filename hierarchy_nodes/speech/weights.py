@@ -20,24 +20,16 @@ def file_of(path: str, name: str) -> Path:
     return share_folder() / "config" / "weights" / f"{name}.onnx"
 
 
-def load(
-    path: str, name: str, facts: Mapping[str, Callable[[Any], Any]]
-) -> tuple[onnxruntime.InferenceSession, dict[str, Any]]:
-    """The network, on one thread, and its facts.
+def facts_of(file: Path, name: str, facts: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
+    """What is to be known of the network in `file`.
 
     Args:
-        path: ONNX file; empty: the one that comes with the package.
-        name: Of the network, for messages and the packaged file.
+        name: Of the network, for messages.
         facts: Those that there must be, and what makes a value of each out of JSON.
 
     Raises:
-        ConfigError: No such file, no network in it, or facts are missing or make no sense.
+        ConfigError: Nothing stands beside it, or facts are missing or make no sense.
     """
-    file = file_of(path, name)
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = 1
-    # A thread that waits busily would take a core from others.
-    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         found = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
         missing = [key for key in facts if key not in found]
@@ -49,6 +41,27 @@ def load(
             f"network '{name}': {file} was made by another version: there is no "
             f"{', '.join(missing)} beside it; make it anew: hierarchy train {name}"
         )
+    return known
+
+
+def load(
+    path: str, name: str, facts: Mapping[str, Callable[[Any], Any]]
+) -> tuple[onnxruntime.InferenceSession, dict[str, Any]]:
+    """The network, on one thread, and its facts, as :func:`facts_of` reads them.
+
+    Args:
+        path: ONNX file; empty: the one that comes with the package.
+        name: Of the network, for messages and the packaged file.
+
+    Raises:
+        ConfigError: No such file, no network in it, or facts are missing or make no sense.
+    """
+    file = file_of(path, name)
+    known = facts_of(file, name, facts)
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = 1
+    # A thread that waits busily would take a core from others.
+    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(
             str(file), settings, providers=["CPUExecutionProvider"]

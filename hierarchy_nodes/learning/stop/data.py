@@ -16,7 +16,7 @@ from hierarchy_nodes.files import whole
 from hierarchy_nodes.learning.made import same
 from hierarchy_nodes.learning.stop import corpus
 from hierarchy_nodes.learning.stop.mixing import NOISES, coloured, loud, noise, other_voice, room
-from hierarchy_nodes.learning.stop.voices import measured, trained
+from hierarchy_nodes.learning.stop.voices import measured, quick, trained
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.speech.audio import RATE, Samples
 from hierarchy_nodes.speech.spotter.features import BANDS, FRAME, HOP, SILENT, log_mel
@@ -129,8 +129,8 @@ def _spoken(job: tuple[str, int, str, int]) -> tuple[NDArray[np.int16], str]:
     speakers = trained() if who == "trained" else measured()
     speaker = speakers[int(rng.integers(len(speakers)))]
     if who == "trained" and kind == TALK and speaker.slow and rng.random() < _SPARED:
-        quick = [other for other in speakers if not other.slow]
-        speaker = quick[int(rng.integers(len(quick)))]
+        others = quick()
+        speaker = others[int(rng.integers(len(others)))]
     samples = speaker.speak(text, rng)
     peak = float(np.abs(samples).max()) if len(samples) else 1.0
     return (samples / max(peak, 1e-3) * 26000).astype(np.int16), speaker.name

@@ -104,6 +104,11 @@ def trained() -> list[Speaker]:
     return found + neural_voices.trained()
 
 
+def quick() -> list[Speaker]:
+    """Of those that are trained on the ones that are quick at it."""
+    return [speaker for speaker in trained() if not speaker.slow]
+
+
 def measured() -> list[Speaker]:
     """Those that nothing was trained on."""
     found: list[Speaker] = [

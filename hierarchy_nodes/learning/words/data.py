@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hierarchy_nodes.learning.pieces import Pieces, keep
 from hierarchy_nodes.learning.stop.mixing import NOISES, coloured, loud, noise, other_voice, room
-from hierarchy_nodes.learning.stop.voices import trained
+from hierarchy_nodes.learning.stop.voices import quick, trained
 from hierarchy_nodes.learning.words import sayings
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.speech.audio import RATE, Samples
@@ -84,7 +84,7 @@ def _sentences(
     count: int, part: int, seed: int, slow: bool
 ) -> Iterator[tuple[NDArray[np.int16], str]]:
     rng = np.random.default_rng(seed + 1_000_003 * (part + 1))
-    speakers = [speaker for speaker in trained() if slow or not speaker.slow]
+    speakers = trained() if slow else quick()
     done = 0
     while done < count:
         text = sayings.say(rng, sayings.UNEXPECTED)

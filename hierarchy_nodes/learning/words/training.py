@@ -27,7 +27,7 @@ from hierarchy_nodes.speech.audio import Samples
 from hierarchy_nodes.speech.commands.decoding import BLANK, sentences
 from hierarchy_nodes.speech.commands.network import FRAMES, WordsNetwork
 from hierarchy_nodes.speech.mel import BANDS, log_mel
-from hierarchy_nodes.speech.weights import load
+from hierarchy_nodes.speech.weights import facts_of
 from hierarchy_nodes.speech.whisper import packaged
 
 SENTENCES = "sentences"
@@ -90,19 +90,19 @@ class WordsTrainer(BaseTrainer):
         make = partial(WordsNetwork, options.network, len(sayings.vocabulary()) + 1)
         self.network, self.average = self._twins(make)
         if options.start:
-            self._go_on(options.start)
+            self._go_on(Path(options.start))
         else:
             self.network.encoder.read(packaged())
         self.average.load_state_dict(self.network.state_dict())
         self.objective = self.network
         self._prepare()
 
-    def _go_on(self, path: str) -> None:
+    def _go_on(self, path: Path) -> None:
         """Begin with weights that are there; of words that they do not know with none."""
-        _, facts = load(path, "words", {"vocabulary": list})
-        rows = {word: row for row, word in enumerate(("", *facts["vocabulary"]))}
+        known = facts_of(path, "words", {"vocabulary": list})["vocabulary"]
+        rows = {word: row for row, word in enumerate(("", *known))}
         other = WordsNetwork(self.options.network, len(rows))
-        read(other, Path(path))
+        read(other, path)
         learned = other.state_dict()
         for name, ours in self.network.along.out.state_dict(prefix="along.out.").items():
             theirs = learned[name]
