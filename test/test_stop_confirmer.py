@@ -1,7 +1,10 @@
 """A suspected "stop" that is heard again: when, on what, and what the network learns from."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -22,6 +25,8 @@ from hierarchy_nodes.speech.spotter.network import SpotterConfig
 from hierarchy_nodes.speech.spotter.options import SpotterOptions
 from hierarchy_nodes.speech.spotter.spotter import EVERY, StopSpotter
 
+# Processes talk to each other on this machine alone.
+LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
 FEW = ClipOptions(stops=12, around=12, near=12, commands=12, talk=12)
 
 
@@ -213,6 +218,21 @@ def test_nearly_all_stops_are_suspected():
     found = [(True, s / 1000) for s in range(1, 1001)] + [(False, 1e-5)] * 50
     assert suspicion(found) == pytest.approx(0.006, abs=1e-3)
     assert suspicion([(False, 0.4)]) == 0.0
+
+
+def test_two_processes_learn_from_windows_that_the_first_one_draws(folder, tmp_path):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command += ["-m", "hierarchy_nodes.cli.main", "train", "confirm", "--quiet", "--steps=2"]
+    command += [f"--data={folder}", f"--out={tmp_path}", "--batch=4"]
+    for option in ("windows=24", "held_out=0.5", "network.width=16", "network.blocks=1"):
+        command += ["--set", option]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=os.environ | LOOPBACK
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    facts = json.loads((tmp_path / "confirm.json").read_text())
+    assert facts["training"]["processes"] == 2
+    assert 0 < StopConfirmer(str(tmp_path / "confirm.onnx"))(np.zeros(WINDOW, np.float32)) < 1
 
 
 def test_clips_without_a_spotter_say_how_to_train_one(folder, tmp_path):

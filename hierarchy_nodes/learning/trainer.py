@@ -14,6 +14,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,7 +29,10 @@ from hierarchy_nodes.parameters import param
 
 CHECKPOINT, METRICS, PLOT = "checkpoint.pt", "metrics.jsonl", "loss.png"
 _EMA_MOST = 0.999
+# Processes wait so long for the first one, that has all sentences spoken.
+_PATIENCE = timedelta(hours=12)
 Network = TypeVar("Network", bound=nn.Module)
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -311,9 +315,17 @@ def processes(name: str) -> Iterator[tuple[torch.device, int, int]]:
         return
     if kind == "cuda":
         torch.cuda.set_device(device)
-    distributed.init_process_group("nccl" if kind == "cuda" else "gloo")
+    distributed.init_process_group("nccl" if kind == "cuda" else "gloo", timeout=_PATIENCE)
     try:
         yield device, rank, world
         distributed.barrier()
     finally:
         distributed.destroy_process_group()
+
+
+def in_turn(make: Callable[[], Made], rank: int, world: int) -> Made:
+    """What is kept in files: the first process makes it, the others wait and find it there."""
+    made = [make()] if rank == 0 else []
+    if world > 1:
+        distributed.barrier()
+    return made[0] if made else make()

@@ -16,7 +16,7 @@ from hierarchy_nodes.files import write_json
 from hierarchy_nodes.learning.pieces import Pieces
 from hierarchy_nodes.learning.stop.detector import DetectorTrainer, Found, choose
 from hierarchy_nodes.learning.stop.windows import windows
-from hierarchy_nodes.learning.trainer import RunOptions, processes
+from hierarchy_nodes.learning.trainer import RunOptions, in_turn, processes
 from hierarchy_nodes.onnx_file import export
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.speech.along import AlongConfig
@@ -119,6 +119,7 @@ def train(
     """
     with processes(options.device) as (device, rank, world):
         shown = progress and rank == 0
-        drawn = windows(data, out / "windows", options.words, options.windows, options.seed, shown)
-        trainer = ConfirmTrainer(drawn, out, options, device, rank, world)
+        kept = out / "windows"
+        make = partial(windows, data, kept, options.words, options.windows, options.seed, shown)
+        trainer = ConfirmTrainer(in_turn(make, rank, world), out, options, device, rank, world)
         return trainer.start(resume, progress)

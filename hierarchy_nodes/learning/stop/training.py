@@ -15,7 +15,7 @@ from torch.nn import functional
 from hierarchy_nodes.files import write_json
 from hierarchy_nodes.learning.stop.data import ClipOptions, Clips, Mixer, speak
 from hierarchy_nodes.learning.stop.detector import DetectorTrainer, Found, choose, suspicion
-from hierarchy_nodes.learning.trainer import RunOptions, processes
+from hierarchy_nodes.learning.trainer import RunOptions, in_turn, processes
 from hierarchy_nodes.onnx_file import export
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.speech.spotter.features import BANDS, SILENT
@@ -134,6 +134,7 @@ def train(out: Path, options: StopOptions, resume: bool = False, progress: bool 
         ConfigError: Options that do not fit, or a checkpoint of another run.
     """
     with processes(options.device) as (device, rank, world):
-        clips = speak(out / CLIPS, options.clips, options.seed, "trained", progress and rank == 0)
-        trainer = StopTrainer(clips, out, options, device, rank, world)
+        shown = progress and rank == 0
+        make = partial(speak, out / CLIPS, options.clips, options.seed, "trained", shown)
+        trainer = StopTrainer(in_turn(make, rank, world), out, options, device, rank, world)
         return trainer.start(resume, progress)

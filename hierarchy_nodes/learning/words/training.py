@@ -17,7 +17,7 @@ from torch.nn import functional
 from hierarchy_nodes.files import write_json
 from hierarchy_nodes.learning.pieces import Pieces
 from hierarchy_nodes.learning.plot import Curve
-from hierarchy_nodes.learning.trainer import BaseTrainer, RunOptions, processes
+from hierarchy_nodes.learning.trainer import BaseTrainer, RunOptions, in_turn, processes
 from hierarchy_nodes.learning.words import sayings
 from hierarchy_nodes.learning.words.data import SpokenOptions, heard, numbered, speak
 from hierarchy_nodes.onnx_file import export, read
@@ -226,6 +226,6 @@ def train(out: Path, options: WordsOptions, resume: bool = False, progress: bool
         ConfigError: Options that do not fit, or a checkpoint of another run.
     """
     with processes(options.device) as (device, rank, world):
-        spoken = speak(out / SENTENCES, options.spoken, options.seed, progress and rank == 0)
-        trainer = WordsTrainer(spoken, out, options, device, rank, world)
+        make = partial(speak, out / SENTENCES, options.spoken, options.seed, progress and rank == 0)
+        trainer = WordsTrainer(in_turn(make, rank, world), out, options, device, rank, world)
         return trainer.start(resume, progress)
