@@ -6,7 +6,6 @@ two small networks on top of the same frames.
 
 from __future__ import annotations
 
-import zlib
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from hierarchy_nodes.speech.audio import Samples
 from hierarchy_nodes.speech.mel import log_mel
-from hierarchy_nodes.speech.weights import file_of, load
+from hierarchy_nodes.speech.weights import file_of, load, mark_of
 
 # Frames a second, and numbers in each, of Whisper's tiny models.
 FRAMES, WIDTH = 50, 384
@@ -44,7 +43,7 @@ class Hearing:
     @cached_property
     def mark(self) -> str:
         """Which weights these are."""
-        return f"{zlib.crc32(self._file.read_bytes()):08x}"
+        return mark_of(self._file)
 
     def frames(self, samples: Samples) -> NDArray[np.float32]:
         """``(N,)`` at 16 kHz to ``(T, WIDTH)``, `FRAMES` a second."""

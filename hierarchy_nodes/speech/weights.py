@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,11 @@ def file_of(path: str, name: str) -> Path:
     if path:
         return Path(path).expanduser()
     return share_folder() / "config" / "weights" / f"{name}.onnx"
+
+
+def mark_of(file: Path) -> str:
+    """Tells files apart: the CRC-32 of `file`."""
+    return f"{zlib.crc32(file.read_bytes()):08x}"
 
 
 def facts_of(file: Path, name: str, facts: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from hierarchy_nodes.speech.hearing import hearing
 from hierarchy_nodes.speech.spotter.features import HOP, WINDOW
 from hierarchy_nodes.speech.spotter.options import SpotterOptions
 from hierarchy_nodes.speech.spotter.spotter import LATEST, StopSpotter
+from hierarchy_nodes.speech.weights import mark_of
 
 # Samples to where in them the spotter suspects a stop, as `StopSpotter.suspicions`.
 Suspicions = Callable[[Samples], NDArray[np.int64]]
@@ -56,7 +57,7 @@ def windows(data: Path, folder: Path, words: str, count: int, seed: int, progres
         "windows": count,
         "seed": seed,
         "clips": f"{len(spoken.starts)} ({known:08x})",
-        "spotter": f"{zlib.crc32(spotter.read_bytes()):08x}",
+        "spotter": mark_of(spotter),
         "words": hearing(words).mark,
     }
     source = partial(_heard, data=data, words=words, seed=seed)
