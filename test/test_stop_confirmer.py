@@ -8,16 +8,19 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from hierarchy_nodes.errors import ConfigError
-from hierarchy_nodes.learning.stop.confirming import ConfirmOptions
+from hierarchy_nodes.learning.pieces import Pieces
+from hierarchy_nodes.learning.stop.confirming import ConfirmOptions, ConfirmTrainer
 from hierarchy_nodes.learning.stop.confirming import train as train_confirmer
 from hierarchy_nodes.learning.stop.data import ClipOptions, Mixer, load
-from hierarchy_nodes.learning.stop.detector import suspicion
+from hierarchy_nodes.learning.stop.detector import rates, suspicion
 from hierarchy_nodes.learning.stop.training import CLIPS, StopOptions, train
-from hierarchy_nodes.learning.stop.windows import draw
+from hierarchy_nodes.learning.stop.windows import Windows, divided, draw
 from hierarchy_nodes.speech.along import AlongConfig
 from hierarchy_nodes.speech.audio import RATE, Sound
+from hierarchy_nodes.speech.hearing import WIDTH
 from hierarchy_nodes.speech.spotter import confirming
 from hierarchy_nodes.speech.spotter.confirming import StopConfirmer
 from hierarchy_nodes.speech.spotter.features import FRAME, HOP, WINDOW
@@ -164,6 +167,49 @@ def test_half_of_the_windows_without_a_stop_are_suspected(folder):
     assert all(any(np.array_equal(s, other) for other in others) for s in suspected)
 
 
+def test_voices_kept_apart_are_heard_nowhere_else(folder):
+    clips = load(folder / CLIPS)
+    sides = divided(clips, 0.5, seed=0)
+    trained, apart = (set(clips.spoken_by(voices).voices) for voices in sides)
+    assert not trained & apart
+    assert trained | apart == set(clips.voices)
+    assert divided(clips, 0.5, seed=0) == sides
+
+
+def test_clips_by_some_voices_are_theirs(folder):
+    clips = load(folder / CLIPS)
+    name = clips.voices[7]
+    found = clips.spoken_by([name])
+    which = np.flatnonzero(clips.voices == name)
+    assert len(found.starts) == len(which) > 0
+    pieces = np.split(clips.samples, clips.starts[1:])
+    np.testing.assert_array_equal(found.samples, np.concatenate([pieces[i] for i in which]))
+    np.testing.assert_array_equal(found.kinds, clips.kinds[which])
+    np.testing.assert_array_equal(np.split(found.samples, found.starts[1:])[-1], pieces[which[-1]])
+    assert len(clips.spoken_by([]).samples) == 0
+
+
+def test_too_few_voices_to_keep_some_apart_are_told_of(folder):
+    with pytest.raises(ConfigError, match=r"of \d+ voices 1 say nothing of the kinds .*held_out"):
+        divided(load(folder / CLIPS), 0.01, seed=0)
+
+
+def test_as_many_stops_by_voices_apart_are_confirmed_as_were_asked_for(weights):
+    drawn = Windows(*(_random_pieces(seed, 40) for seed in (0, 1)))
+    options = ConfirmOptions(recall=0.9, network=AlongConfig(width=16, blocks=1))
+    trainer = ConfirmTrainer(drawn, weights.parent, options, torch.device("cpu"))
+    found = trainer.look(1000)
+    assert len(found) == 40
+    heard, _ = rates(found, trainer.threshold(found))
+    assert heard == pytest.approx(0.9, abs=0.05)
+
+
+def _random_pieces(seed, count):
+    rng = np.random.default_rng(seed)
+    frames = [rng.normal(size=(70, WIDTH)).astype(np.float16) for _ in range(count)]
+    return Pieces(frames, [number % 2 == 0 for number in range(count)])
+
+
 def test_a_stream_is_suspected_as_a_whole_as_it_is_in_pieces(folder, ears):
     listener = ears()
     spotter = spotter_of(folder)
@@ -179,7 +225,7 @@ def test_a_stream_is_suspected_as_a_whole_as_it_is_in_pieces(folder, ears):
 def test_what_was_learned_answers_and_is_used(folder, weights):
     confirmer = StopConfirmer(str(weights))
     assert 0 < confirmer(np.zeros(WINDOW, np.float32)) < 1
-    assert 0.5 <= confirmer.threshold < 1
+    assert 0 < confirmer.threshold < 1
     spotter = spotter_of(folder, confirm_weights=str(weights), stop_threshold=1e-6)
     found = spotter.push(Sound(0.0, np.random.default_rng(0).normal(0, 0.1, RATE).astype("f4")))
     assert all(0 < f.probability < 1 for f in found)
@@ -191,7 +237,7 @@ def test_windows_of_other_clips_are_not_taken_for_these(folder, weights, tmp_pat
     for file in folder.glob("stop.*"):
         shutil.copy(file, tmp_path)
     with pytest.raises(ConfigError, match=r"was made with clips 60 \(\w{8}\) \(now 60"):
-        train_confirmer(tmp_path, weights.parent, ConfirmOptions(steps=2, windows=24))
+        train_confirmer(tmp_path, weights.parent, ConfirmOptions(steps=2, windows=24, held_out=0.5))
 
 
 def test_weights_that_were_trained_on_other_words_are_refused(weights, tmp_path):

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--steps",
         type=int,
         default=None,
-        help="default 20000, planner 8000, stop 6000, confirm and words 4000",
+        help="default 20000, planner 8000, stop 6000, confirm 2000, words 4000",
     )
     parser.add_argument(
         "--batch",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
 from multiprocessing import get_context
 from pathlib import Path
@@ -51,6 +52,18 @@ class Clips:
     def voices_of(self, kind: int) -> list[str]:
         """Who speaks each of them."""
         return [str(name) for name in self.voices[self.kinds == kind]]
+
+    def spoken_by(self, voices: Collection[str]) -> Clips:
+        """Those of them that these voices speak."""
+        which = np.flatnonzero(np.isin(self.voices, list(voices)))
+        pieces = np.split(self.samples, self.starts[1:])
+        lengths = np.array([0, *(len(pieces[i]) for i in which)])
+        return Clips(
+            np.concatenate([self.samples[:0], *(pieces[i] for i in which)]),
+            lengths.cumsum()[:-1],
+            self.kinds[which],
+            self.voices[which],
+        )
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,15 @@ class DetectorTrainer(BaseTrainer):
     def look(self, count: int) -> Found:
         """Of `count` sounds that are not trained on."""
 
+    def threshold(self, found: Found) -> float:
+        """From which on it is believed."""
+        return choose(found)
+
     @torch.no_grad()
     def evaluate(self) -> dict[str, Any]:
         """Sounds that are not trained on: how many stops are heard, and how much else is."""
         found = self.look(self.options.evaluate_records)
-        threshold = choose(found)
+        threshold = self.threshold(found)
         heard, false = rates(found, threshold)
         values = {"heard": heard, "false": false, "threshold": threshold}
         return {"held_out": {k: round(float(v), 5) for k, v in values.items()}}
@@ -53,8 +57,13 @@ def choose(found: Found) -> float:
 
 def suspicion(found: Found) -> float:
     """The probability that all stops but one of 200 reach; what is less is worth no question."""
+    return quantile(found, 0.005)
+
+
+def quantile(found: Found, share: float) -> float:
+    """The probability that this share of the stops does not reach; 0 where there are none."""
     sure = [value for is_stop, value in found if is_stop]
-    return float(np.quantile(sure, 0.005)) if sure else 0.0
+    return float(np.quantile(sure, share)) if sure else 0.0
 
 
 def rates(found: Found, threshold: float) -> tuple[float, float]:

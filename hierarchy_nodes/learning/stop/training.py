@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from hierarchy_nodes.files import write_json
 from hierarchy_nodes.learning.stop.data import ClipOptions, Clips, Mixer, speak
-from hierarchy_nodes.learning.stop.detector import DetectorTrainer, Found, choose, suspicion
+from hierarchy_nodes.learning.stop.detector import DetectorTrainer, Found, suspicion
 from hierarchy_nodes.learning.trainer import RunOptions, in_turn, processes
 from hierarchy_nodes.onnx_file import export
 from hierarchy_nodes.parameters import param
@@ -118,7 +118,7 @@ class StopTrainer(DetectorTrainer):
         facts = {
             "context": context,
             "count": COUNT,
-            "threshold": round(choose(found), 4),
+            "threshold": round(self.threshold(found), 4),
             "suspicion": round(suspicion(found), 4),
         }
         write_json(path.with_suffix(".json"), facts | {"training": training})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.learning.pieces import Pieces, keep
-from hierarchy_nodes.learning.stop.data import Mixer, load
+from hierarchy_nodes.learning.stop.data import KINDS, Clips, Mixer, load
 from hierarchy_nodes.learning.stop.training import CLIPS, SPOTTER
 from hierarchy_nodes.speech.audio import RATE, Samples
 from hierarchy_nodes.speech.hearing import hearing
@@ -32,19 +33,32 @@ _AFTER, _BEFORE = (0.0, 0.32), (-0.55, -0.15)
 _SUSPECTED = 0.5
 
 
-def windows(data: Path, folder: Path, words: str, count: int, seed: int, progress: bool) -> Pieces:
-    """Windows out of mixtures of clips, called by whether a whole stop is in them.
+@dataclass(frozen=True)
+class Windows:
+    """Windows by voices that are learned from, and by others that are kept apart.
 
-    They are ``(T, WIDTH)`` float16, frames of `Hearing`.
+    They are ``(T, WIDTH)`` float16, frames of `Hearing`, called by whether a whole stop is in them.
+    """
+
+    trained: Pieces
+    apart: Pieces
+
+
+def windows(
+    data: Path, folder: Path, words: str, count: int, apart: float, seed: int, progress: bool
+) -> Windows:
+    """Windows out of mixtures of clips.
 
     Args:
         data: Where the clips are, and the spotter that was trained on them.
         folder: Where they are kept.
         words: ONNX file to hear through; empty: the one that comes with the package.
+        count: How many, in all.
+        apart: Share of them that is kept apart, and of the voices.
 
     Raises:
-        ConfigError: No clips, no spotter, or what the folder holds was drawn from others or in
-            another way.
+        ConfigError: No clips, or too few voices; no spotter; or what the folder holds was drawn
+            from others or in another way.
     """
     spoken = load(data / CLIPS)
     known = zlib.crc32(spoken.samples.data)
@@ -53,15 +67,41 @@ def windows(data: Path, folder: Path, words: str, count: int, seed: int, progres
         raise ConfigError(
             f"{spotter}: no such spotter. It is trained by: hierarchy train stop --out {data}"
         )
+    sides = divided(spoken, apart, seed)
     how = {
         "windows": count,
+        "apart": apart,
         "seed": seed,
         "clips": f"{len(spoken.starts)} ({known:08x})",
         "spotter": mark_of(spotter),
         "words": hearing(words).mark,
     }
-    source = partial(_heard, data=data, words=words, seed=seed)
-    return keep(folder, count, source, how, progress)
+    kept = max(1, round(apart * count))
+    found = []
+    for name, voices, many in zip(("trained", "apart"), sides, (count - kept, kept), strict=True):
+        source = partial(_heard, data=data, voices=voices, words=words, seed=seed)
+        found.append(keep(folder / name, many, source, how, progress))
+    return Windows(*found)
+
+
+def divided(clips: Clips, apart: float, seed: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The voices that are learned from, and that share of them that is kept apart.
+
+    Raises:
+        ConfigError: On one side or the other nobody says one of the kinds of clips.
+    """
+    names = np.random.default_rng(seed).permutation(np.unique(clips.voices))
+    count = max(1, round(apart * len(names)))
+    sides = (tuple(names[count:].tolist()), tuple(names[:count].tolist()))
+    for voices in sides:
+        lacking = set(range(len(KINDS))) - set(clips.spoken_by(voices).kinds.tolist())
+        if lacking:
+            raise ConfigError(
+                f"of {len(names)} voices {len(voices)} say nothing of the kinds "
+                f"{', '.join(KINDS[kind] for kind in sorted(lacking))}. Have more clips spoken "
+                "(hierarchy train stop), or choose another held_out or seed."
+            )
+    return sides
 
 
 def draw(mixer: Mixer, suspicions: Suspicions, rng: np.random.Generator) -> tuple[Samples, bool]:
@@ -86,16 +126,16 @@ def draw(mixer: Mixer, suspicions: Suspicions, rng: np.random.Generator) -> tupl
 
 
 def _heard(
-    count: int, part: int, data: Path, words: str, seed: int
+    count: int, part: int, data: Path, voices: tuple[str, ...], words: str, seed: int
 ) -> Iterator[tuple[NDArray[np.float16], bool]]:
-    rng = np.random.default_rng([seed, part])
-    mixer, spotter = _tools(data)
+    rng = np.random.default_rng([seed, part, len(voices)])
+    mixer, spotter = _tools(data, voices)
     for _ in range(count):
         window, stop = draw(mixer, spotter.suspicions, rng)
         yield hearing(words).frames(window).astype(np.float16), stop
 
 
 @lru_cache(maxsize=1)
-def _tools(data: Path) -> tuple[Mixer, StopSpotter]:
+def _tools(data: Path, voices: tuple[str, ...]) -> tuple[Mixer, StopSpotter]:
     spotter = StopSpotter(SpotterOptions(str(data / SPOTTER), confirm_stop=False))
-    return Mixer(load(data / CLIPS)), spotter
+    return Mixer(load(data / CLIPS).spoken_by(voices)), spotter
