@@ -3,10 +3,12 @@
 import pytest
 from task_world import World
 
-from hierarchy_nodes.errors import ErrorCode
+from hierarchy_nodes.errors import ErrorCode, PlanningError
 from hierarchy_nodes.planner.lifelines import NEEDED
 from hierarchy_nodes.planner.task import Phase
 from hierarchy_nodes.types import Correction
+
+UNKNOWN = PlanningError(ErrorCode.INSTRUCTION_NOT_UNDERSTOOD, "no zorp")
 
 
 def test_new_task_preempts_and_the_arm_holds_first():
@@ -254,6 +256,78 @@ def test_task_correction_without_a_task_starts_one():
     world = World()
     said = world.core.correct(Correction(0.0, "c", "put it back", "task", phrase="go"), world.now)
     assert said == "go"
+
+
+def retarget(phrase, **more):
+    return Correction(0.0, f"c-{phrase}", f"no, {phrase}", "retarget", phrase=phrase, **more)
+
+
+def failed(world, instruction):
+    world.start(instruction)
+    world.run(1)
+    world.core.plan_failed(world.jobs[-1].ticket, UNKNOWN, world.now)
+    assert world.outcomes[-1].code == UNKNOWN.code
+
+
+def test_a_task_that_failed_is_tried_again_with_what_is_meant():
+    world = World()
+    failed(world, "first then second")
+    meant = retarget("the blue one")
+    assert world.core.correct(meant, world.now) == "first then second"
+    world.start("first then second")
+    world.run(1)
+    assert world.jobs[-1].request.instruction == "first"
+    assert world.jobs[-1].request.corrections == (meant,)
+    assert world.core.task.steps == ["first", "second"]
+
+
+def test_of_a_task_that_failed_what_was_left_is_tried_again():
+    world = World()
+    world.start("first then second")
+    world.do()
+    world.run(1)
+    world.core.plan_failed(world.jobs[-1].ticket, UNKNOWN, world.now)
+    for phrases in (["the red one"], ["the red one", "the blue one"]):
+        assert world.core.correct(retarget(phrases[-1]), world.now) == "first then second"
+        world.start("first then second")
+        world.run(1)
+        assert world.jobs[-1].request.instruction == "second"
+        assert [c.phrase for c in world.jobs[-1].request.corrections] == phrases
+        world.core.plan_failed(world.jobs[-1].ticket, UNKNOWN, world.now)
+
+
+def test_what_always_counts_begins_another_try_too():
+    world = World()
+    failed(world, "go")
+    meant = retarget("the blue one", scope="always")
+    assert world.core.correct(meant, world.now) == "go"
+    world.start("go")
+    world.run(1)
+    assert world.jobs[-1].request.corrections == (meant,)
+
+
+@pytest.mark.parametrize("later", ["much later", "done", "cancelled", "another", "never"])
+def test_nothing_moves_for_what_is_meant_where_no_task_failed(later):
+    world = World()
+    if later == "much later":
+        failed(world, "go")
+        world.run(61)
+    elif later == "done":
+        failed(world, "go")
+        world.start("other")
+        world.do()
+        assert world.outcomes[-1].success
+    elif later == "cancelled":
+        world.start("go")
+        world.core.cancel(world.now)
+    elif later == "another":
+        failed(world, "go")
+        assert world.core.correct(retarget("the red one"), world.now) == "go"
+        world.start("other")
+        world.run(1)
+        assert world.jobs[-1].request.corrections == ()
+        world.core.cancel(world.now)
+    assert world.core.correct(retarget("the blue one"), world.now) == ""
 
 
 def test_plan_is_renewed_before_it_expires():

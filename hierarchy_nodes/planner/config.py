@@ -23,6 +23,13 @@ class PlannerConfig:
     )
     max_attempts: int = param(3, "Plans tried for one step of a task", low=1, high=20)
     verify: bool = param(True, "Look at the result of each step, and plan anew where it failed")
+    second_chance: float = param(
+        60.0,
+        "After a task failed, it is tried again for so long with what is said to be meant",
+        unit="s",
+        low=0.0,
+        high=3600.0,
+    )
     looks: int = param(3, "Images looked at before a thing counts as absent", low=1, high=20)
     aside: list[float] = param(
         [0.35, 0.0, 0.40],

@@ -19,7 +19,7 @@ from hierarchy_nodes.planner.base import PlannerBackend, PlanRequest, TaskDone
 from hierarchy_nodes.planner.checking import holds_something
 from hierarchy_nodes.planner.config import PlannerConfig
 from hierarchy_nodes.planner.lifelines import NEEDED, Lifelines
-from hierarchy_nodes.planner.resuming import Interrupted, Interruptions, resumes
+from hierarchy_nodes.planner.resuming import Interrupted, Interruptions, SecondChance, resumes
 from hierarchy_nodes.planner.retreat import in_the_way, retreat
 from hierarchy_nodes.planner.task import (
     Outcome,
@@ -45,6 +45,8 @@ from hierarchy_nodes.types import (
 
 # A second look may help with these.
 LOOK_AGAIN = (ErrorCode.OBJECT_NOT_FOUND, ErrorCode.SCENE_EMPTY, ErrorCode.OBJECT_AMBIGUOUS)
+# Whoever ends a task in one of these ways does not mean it any more.
+_NO_FAILURE = (ErrorCode.NONE, ErrorCode.PREEMPTED, ErrorCode.CANCELLED)
 
 
 class Executive:
@@ -74,6 +76,7 @@ class Executive:
         self._grasped: Plan | None = None
         self._tickets = 0
         self._interruptions = Interruptions()
+        self._second_chance = SecondChance(config.second_chance)
         # Corrections that count from now on, and the one that began the present task.
         self._standing: list[Correction] = []
         self._switched_by = ""
@@ -93,7 +96,8 @@ class Executive:
 
         Words such as "go back to the old task" take up the one that was interrupted last.
         """
-        task, earlier = self.task, self._interruptions.recall(instruction)
+        again = self._second_chance.take(instruction)
+        task, earlier = self.task, self._interruptions.recall(instruction) or again
         if task is not None:
             self._interruptions.remember(task.instruction, task.steps, task.corrections)
             self._end(ErrorCode.PREEMPTED, f'A new task came: "{instruction.strip()}".', now)
@@ -115,7 +119,10 @@ class Executive:
             self._end(ErrorCode.CANCELLED, why, now)
 
     def correct(self, correction: Correction, now: float) -> str:
-        """Take a correction; returns the instruction of a task to start if none is running."""
+        """Take a correction; returns the instruction of a task to start if none is running.
+
+        Another target or goal is one for the task that has just failed, which is tried again.
+        """
         if not correction.accepted:
             return ""
         task = self.task
@@ -131,12 +138,14 @@ class Executive:
             task.deadline = now + (task.deadline - task.started)
             self._begin(task, correction.phrase, now, earlier)
         elif correction.kind == CorrectionKind.RETARGET:
-            if correction.scope == Scope.ALWAYS:
+            always = correction.scope == Scope.ALWAYS
+            if always:
                 self._standing.append(correction)
-            elif task is not None:
+            if task is None:
+                return self._second_chance.correct(now, *(() if always else (correction,)))
+            if not always:
                 task.corrections.append(correction)
-            if task is not None:
-                self._replan(task, now, counts=False)
+            self._replan(task, now, counts=False)
         return ""
 
     def _take_back(self, correction_id: str, now: float) -> None:
@@ -439,6 +448,10 @@ class Executive:
             return
         self._leave(task)
         self.task = None
+        self._second_chance.forget()
+        if code not in _NO_FAILURE:
+            left = Interrupted(task.instruction, tuple(task.steps), tuple(task.corrections))
+            self._second_chance.failed(left, now)
         task.phase = Phase.DONE if code == ErrorCode.NONE else Phase.FAILED
         self._port.publish(empty_plan(now, str(task.phase), task.subtask))
         task.ended(Outcome(code, message, now - task.started, task.attempts))

@@ -1,11 +1,11 @@
-"""Going back to a task that another one interrupted: what people say, and what is kept of it."""
+"""Going back to a task that was interrupted or failed: what people say, and what is kept of it."""
 
 from __future__ import annotations
 
 import re
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hierarchy_nodes.types import Correction
 
@@ -63,6 +63,42 @@ class Interruptions:
     def last(self) -> Interrupted | None:
         """The task that was interrupted last, which is then forgotten; None if there is none."""
         return self._tasks.pop() if self._tasks else None
+
+
+class SecondChance:
+    """The task that failed last: it is tried again with what is said of it then.
+
+    Args:
+        patience: How long after it failed, seconds.
+    """
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._failed: Interrupted | None = None
+        self._until = 0.0
+        self._again: Interrupted | None = None
+
+    def failed(self, task: Interrupted, now: float) -> None:
+        """It is the one that is meant from now on."""
+        self._failed, self._until = task, now + self._patience
+
+    def forget(self) -> None:
+        """Nothing is meant any more."""
+        self._failed = self._again = None
+
+    def correct(self, now: float, *corrections: Correction) -> str:
+        """The instruction to start anew, to which these belong as well; "" if none is meant."""
+        if self._failed is None or now > self._until:
+            return ""
+        task = self._failed
+        self._again = replace(task, corrections=(*task.corrections, *corrections))
+        return task.instruction
+
+    def take(self, instruction: str) -> Interrupted | None:
+        """What that instruction begins with, if it was just corrected; all is forgotten then."""
+        again = self._again
+        self.forget()
+        return again if again is not None and again.instruction == instruction else None
 
 
 def resumes(text: str) -> bool:
