@@ -296,6 +296,19 @@ def test_of_a_task_that_failed_what_was_left_is_tried_again():
         world.core.plan_failed(world.jobs[-1].ticket, UNKNOWN, world.now)
 
 
+def test_of_a_task_that_nobody_understood_nothing_is_tried_again():
+    world = World()
+    world.start(" ")
+    assert world.outcomes[-1].code == ErrorCode.INSTRUCTION_EMPTY
+    assert world.core.correct(retarget("the red one"), world.now) == ""
+    # Neither is the task that it took the place of.
+    world.start("old")
+    world.run(1)
+    world.core.correct(task(" "), world.now)
+    assert world.outcomes[-1].code == ErrorCode.INSTRUCTION_EMPTY
+    assert world.core.correct(retarget("the red one"), world.now) == ""
+
+
 def test_what_always_counts_begins_another_try_too():
     world = World()
     failed(world, "go")

@@ -225,7 +225,8 @@ def test_a_stream_is_suspected_as_a_whole_as_it_is_in_pieces(folder, ears):
 def test_what_was_learned_answers_and_is_used(folder, weights):
     confirmer = StopConfirmer(str(weights))
     assert 0 < confirmer(np.zeros(WINDOW, np.float32)) < 1
-    assert 0 < confirmer.threshold < 1
+    facts = json.loads(weights.with_suffix(".json").read_text())
+    assert 0 < confirmer.threshold == facts["threshold"] < 1
     spotter = spotter_of(folder, confirm_weights=str(weights), stop_threshold=1e-6)
     found = spotter.push(Sound(0.0, np.random.default_rng(0).normal(0, 0.1, RATE).astype("f4")))
     assert all(0 < f.probability < 1 for f in found)

@@ -45,8 +45,6 @@ from hierarchy_nodes.types import (
 
 # A second look may help with these.
 LOOK_AGAIN = (ErrorCode.OBJECT_NOT_FOUND, ErrorCode.SCENE_EMPTY, ErrorCode.OBJECT_AMBIGUOUS)
-# Whoever ends a task in one of these ways does not mean it any more.
-_NO_FAILURE = (ErrorCode.NONE, ErrorCode.PREEMPTED, ErrorCode.CANCELLED)
 
 
 class Executive:
@@ -99,7 +97,7 @@ class Executive:
         again = self._second_chance.take(instruction)
         task, earlier = self.task, self._interruptions.recall(instruction) or again
         if task is not None:
-            self._interruptions.remember(task.instruction, task.steps, task.corrections)
+            self._interruptions.remember(task.left)
             self._end(ErrorCode.PREEMPTED, f'A new task came: "{instruction.strip()}".', now)
         else:
             self._port.publish(empty_plan(now, "new task"))
@@ -133,7 +131,7 @@ class Executive:
             if task is None:
                 return correction.phrase
             earlier = self._interruptions.recall(correction.phrase)
-            self._interruptions.remember(task.instruction, task.steps, task.corrections)
+            self._interruptions.remember(task.left)
             task.instruction = correction.phrase
             task.deadline = now + (task.deadline - task.started)
             self._begin(task, correction.phrase, now, earlier)
@@ -345,6 +343,7 @@ class Executive:
         self, task: Task, instruction: str, now: float, earlier: Interrupted | None = None
     ) -> None:
         """Split the instruction, or take what was left of it, and start on its first step."""
+        task.steps = []
         try:
             if earlier is not None:
                 task.instruction, task.steps = earlier.instruction, list(earlier.steps)
@@ -448,10 +447,7 @@ class Executive:
             return
         self._leave(task)
         self.task = None
-        self._second_chance.forget()
-        if code not in _NO_FAILURE:
-            left = Interrupted(task.instruction, tuple(task.steps), tuple(task.corrections))
-            self._second_chance.failed(left, now)
+        self._second_chance.ended(code, task.left, now)
         task.phase = Phase.DONE if code == ErrorCode.NONE else Phase.FAILED
         self._port.publish(empty_plan(now, str(task.phase), task.subtask))
         task.ended(Outcome(code, message, now - task.started, task.attempts))

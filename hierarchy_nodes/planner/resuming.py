@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from hierarchy_nodes.errors import ErrorCode
 from hierarchy_nodes.types import Correction
 
 _TASK = (
@@ -26,10 +26,13 @@ _RESUMES = re.compile(
     r")(?: (?:again|now|please|first|instead|then|after all))*"
 )
 
+# Whoever ends a task in one of these ways does not mean it any more.
+_NO_FAILURE = (ErrorCode.NONE, ErrorCode.PREEMPTED, ErrorCode.CANCELLED)
+
 
 @dataclass(frozen=True)
 class Interrupted:
-    """A task that another one took the place of.
+    """A task that another one took the place of, or that failed.
 
     Attributes:
         instruction: Its words.
@@ -48,12 +51,10 @@ class Interruptions:
     def __init__(self, most: int = 8) -> None:
         self._tasks: deque[Interrupted] = deque(maxlen=most)
 
-    def remember(
-        self, instruction: str, steps: Sequence[str], corrections: Sequence[Correction]
-    ) -> None:
+    def remember(self, left: Interrupted) -> None:
         """Keep what is left of a task, if anything is."""
-        if steps:
-            self._tasks.append(Interrupted(instruction, tuple(steps), tuple(corrections)))
+        if left.steps:
+            self._tasks.append(left)
 
     def recall(self, text: str) -> Interrupted | None:
         """The task to go back to, which is then forgotten; None if `text` asks for no such thing
@@ -78,13 +79,11 @@ class SecondChance:
         self._until = 0.0
         self._again: Interrupted | None = None
 
-    def failed(self, task: Interrupted, now: float) -> None:
-        """It is the one that is meant from now on."""
-        self._failed, self._until = task, now + self._patience
-
-    def forget(self) -> None:
-        """Nothing is meant any more."""
-        self._failed = self._again = None
+    def ended(self, code: ErrorCode, left: Interrupted, now: float) -> None:
+        """If it failed, and had been understood, it is meant from now on; otherwise nothing is."""
+        self._again = None
+        self._failed = left if left.steps and code not in _NO_FAILURE else None
+        self._until = now + self._patience
 
     def correct(self, now: float, *corrections: Correction) -> str:
         """The instruction to start anew, to which these belong as well; "" if none is meant."""
@@ -96,8 +95,7 @@ class SecondChance:
 
     def take(self, instruction: str) -> Interrupted | None:
         """What that instruction begins with, if it was just corrected; all is forgotten then."""
-        again = self._again
-        self.forget()
+        again, self._failed, self._again = self._again, None, None
         return again if again is not None and again.instruction == instruction else None
 
 

@@ -10,6 +10,7 @@ from typing import Protocol
 from hierarchy_nodes.errors import ErrorCode
 from hierarchy_nodes.geometry import IDENTITY
 from hierarchy_nodes.planner.base import PlanRequest
+from hierarchy_nodes.planner.resuming import Interrupted
 from hierarchy_nodes.planner.watch import PlanWatch
 from hierarchy_nodes.types import Correction, Interaction, Plan, RgbdFrame, RobotState, StrEnum
 
@@ -83,6 +84,11 @@ class Task:
     @property
     def subtask(self) -> str:
         return self.steps[0] if self.steps else ""
+
+    @property
+    def left(self) -> Interrupted:
+        """What is still to be done of it."""
+        return Interrupted(self.instruction, tuple(self.steps), tuple(self.corrections))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields
 from multiprocessing import get_context
 from pathlib import Path
@@ -41,13 +41,21 @@ class Clips:
     kinds: NDArray[np.uint8]
     voices: NDArray[np.str_]
 
+    @classmethod
+    def joined(
+        cls,
+        pieces: Sequence[NDArray[np.int16]],
+        kinds: NDArray[np.uint8],
+        voices: NDArray[np.str_],
+    ) -> Clips:
+        """Of samples clip by clip."""
+        lengths = np.array([0, *map(len, pieces)])
+        samples = np.concatenate([np.zeros(0, np.int16), *pieces])
+        return cls(samples, lengths.cumsum()[:-1], kinds, voices)
+
     def of(self, kind: int) -> list[Samples]:
         """All clips of a kind, ``(N,)`` float32."""
-        bounds = [*self.starts, len(self.samples)]
-        return [
-            (self.samples[bounds[i] : bounds[i + 1]] / 32768).astype(np.float32)
-            for i in np.flatnonzero(self.kinds == kind)
-        ]
+        return [(piece / 32768).astype(np.float32) for piece in self._pieces(self.kinds == kind)]
 
     def voices_of(self, kind: int) -> list[str]:
         """Who speaks each of them."""
@@ -55,15 +63,13 @@ class Clips:
 
     def spoken_by(self, voices: Collection[str]) -> Clips:
         """Those of them that these voices speak."""
-        which = np.flatnonzero(np.isin(self.voices, list(voices)))
+        theirs = np.isin(self.voices, list(voices))
+        return Clips.joined(self._pieces(theirs), self.kinds[theirs], self.voices[theirs])
+
+    def _pieces(self, which: NDArray[np.bool_]) -> list[NDArray[np.int16]]:
+        """The samples of some clips, without copying them."""
         pieces = np.split(self.samples, self.starts[1:])
-        lengths = np.array([0, *(len(pieces[i]) for i in which)])
-        return Clips(
-            np.concatenate([self.samples[:0], *(pieces[i] for i in which)]),
-            lengths.cumsum()[:-1],
-            self.kinds[which],
-            self.voices[which],
-        )
+        return [pieces[i] for i in np.flatnonzero(which)]
 
 
 @dataclass(frozen=True)
@@ -109,10 +115,8 @@ def speak(path: Path, options: ClipOptions, seed: int, who: str, progress: bool)
                 disable=not progress,
             )
         )
-    lengths = np.array([len(clip) for clip, _ in said])
-    clips = Clips(
-        np.concatenate([clip for clip, _ in said]),
-        np.concatenate([[0], lengths.cumsum()[:-1]]).astype(np.int64),
+    clips = Clips.joined(
+        [clip for clip, _ in said],
         np.array([kind for _, kind, _, _ in jobs], np.uint8),
         np.array([voice for _, voice in said]),
     )

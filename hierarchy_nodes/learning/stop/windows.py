@@ -94,7 +94,8 @@ def divided(clips: Clips, apart: float, seed: int) -> tuple[tuple[str, ...], tup
     count = max(1, round(apart * len(names)))
     sides = (tuple(names[count:].tolist()), tuple(names[:count].tolist()))
     for voices in sides:
-        lacking = set(range(len(KINDS))) - set(clips.spoken_by(voices).kinds.tolist())
+        said = clips.kinds[np.isin(clips.voices, voices)]
+        lacking = set(range(len(KINDS))) - set(said.tolist())
         if lacking:
             raise ConfigError(
                 f"of {len(names)} voices {len(voices)} say nothing of the kinds "
