@@ -189,6 +189,29 @@ def test_answers_that_teach_nothing(tmp_path, asked, words, more, why):
     assert whys(verdicts)[0] == why
 
 
+@pytest.mark.parametrize("asked", [GIRAFFE, "put the block on the blue plate"])
+def test_a_task_that_failed_is_tried_again_with_what_is_said(tmp_path, asked):
+    tape = Tape(tmp_path / "a")
+    tape.arm(0.0)
+    tape.ask(asked, WHICH, 0.5)
+    tape.say("the yellow one", 2.0)
+    tape.arm(2.0)
+    plan = put("right", 2.5, "yellow")
+    tape.plan(plan)
+    follow(tape, plan, 3.0)
+    tape.end(8.0)
+    lessons, (verdict,) = lessons_of(tape.close())
+    if asked != GIRAFFE:
+        assert (lessons, verdict.why) == ([], "nothing was being done")
+        return
+    assert not verdict.why
+    (lesson,) = lessons
+    told, alone = lesson.wishes
+    assert (told.text, told.corrections) == (GIRAFFE, (("target", "yellow one"),))
+    assert (alone.text, alone.corrections) == (GIRAFFE, ())
+    assert lesson.labels[alone.targets[0]] == "yellow thing"
+
+
 def test_nobody_answers_in_the_end(tmp_path):
     tape = Tape(tmp_path / "a")
     tape.arm(0.0)

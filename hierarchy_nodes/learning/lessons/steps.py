@@ -19,7 +19,7 @@ class Step:
         instruction: In the person's words.
         standing: Corrections from before that count "always".
         plans: With the time at which each came, oldest first.
-        said: Corrections during this step.
+        said: Corrections during this step, or of it after it had failed before.
         asked: Instructions that the stack asked back about, and that this one was said instead of.
         answers: The corrections with which that was said.
         outcome: ``done``, ``failed``, or empty where the recording ends before.
@@ -71,7 +71,7 @@ def story(tape: Tape) -> Story:
     idle: list[Said] = []
     standing: list[Correction] = []
     now: Step | None = None
-    question = _Question(idle)
+    question, again = _Question(idle), _Again(idle)
     for at, event in events:
         if isinstance(event, Plan):
             if now is not None and now.instruction != event.instruction:
@@ -79,24 +79,26 @@ def story(tape: Tape) -> Story:
                 _end(now, at, "failed" if switched else "done", "another task was begun")
                 now = None
             if now is None:
-                now = Step(event.instruction, tuple(standing))
+                now = Step(event.instruction, tuple(standing), said=again.taken(event.instruction))
                 now.asked, now.answers = question.taken()
                 steps.append(now)
             now.plans.append((at, event))
         elif isinstance(event, Said):
             if now is not None:
                 now.said.append(event)
-            elif not question.answered(event):
+            elif not (question.answered(event) or again.corrected(event)):
                 idle.append(event)
             c = event.correction
             if is_retarget(c) and c.scope == Scope.ALWAYS and c.correction_id not in undone:
                 standing.append(c)
         else:
             question.ended(event)
+            again.ended(event, now.instruction if now is not None else event.instruction)
             if now is not None:
                 _end(now, at, "done" if event.done else "failed", event.reason)
                 now = None
     question.forget()
+    again.forget()
     return Story(tuple(steps), tuple(idle), undone)
 
 
@@ -135,6 +137,40 @@ class _Question:
         """All that was asked and answered so far, nothing of which is remembered."""
         found = (tuple(self._asked), tuple(self._answers)) if self._answers else ((), ())
         self._asked, self._answers = [], []
+        return found
+
+
+class _Again:
+    """What is said of a task that failed, which is then tried again with it."""
+
+    def __init__(self, idle: list[Said]) -> None:
+        self._idle = idle
+        self._failed = ""
+        self._said: list[Said] = []
+
+    def ended(self, end: End, instruction: str) -> None:
+        """A task has; "" where the same is told once more."""
+        if instruction or end.done:
+            self.forget()
+            self._failed = "" if end.done else instruction
+
+    def corrected(self, said: Said) -> bool:
+        """Whether this may be of the task that failed."""
+        of_it = bool(self._failed) and is_retarget(said.correction)
+        if of_it:
+            self._said.append(said)
+        return of_it
+
+    def forget(self) -> None:
+        """Nothing was tried again."""
+        self._idle += self._said
+        self._failed, self._said = "", []
+
+    def taken(self, instruction: str) -> list[Said]:
+        """What was said of this one; of another one, nothing was."""
+        found = self._said if instruction == self._failed else []
+        self._said = [] if found else self._said
+        self.forget()
         return found
 
 
