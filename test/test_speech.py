@@ -3,14 +3,17 @@
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from faster_whisper.transcribe import get_compression_ratio
 
 from hardware.base import AudioBlock
 from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.speech.attention import Attention, AttentionOptions
 from hierarchy_nodes.speech.audio import RATE, AudioError, Sound, Stream
+from hierarchy_nodes.speech.base import Heard
 from hierarchy_nodes.speech.endpointing import Endpointer, EndpointingOptions
 from hierarchy_nodes.speech.synthesis import Espeak, Voice
 from hierarchy_nodes.speech.whisper import WhisperOptions, WhisperRecogniser
@@ -171,6 +174,21 @@ def test_whisper_hears_no_words_in_noise(whisper):
     noise = np.random.default_rng(1).normal(0, 0.01, 2 * RATE).astype(np.float32)
     heard = whisper.recognise(Sound(0.0, noise))
     assert not heard.text or heard.confidence < 0.5
+
+
+def test_what_whisper_says_again_and_again_is_made_up(whisper, monkeypatch):
+    def transcribe(text):
+        ratio = get_compression_ratio(text)
+        part = SimpleNamespace(
+            text=text, tokens=[1], avg_logprob=-0.1, no_speech_prob=0.1, compression_ratio=ratio
+        )
+        return lambda *_, **__: ([part], None)
+
+    sound = Sound(0.0, np.zeros(RATE, np.float32))
+    monkeypatch.setattr(whisper._model, "transcribe", transcribe(" Left a bit." * 40))
+    assert whisper.recognise(sound) == Heard("", 0.0)
+    monkeypatch.setattr(whisper._model, "transcribe", transcribe(" Left a bit. Left. Stop, stop!"))
+    assert whisper.recognise(sound).text == "Left a bit. Left. Stop, stop!"
 
 
 def test_a_folder_without_a_model_is_named(tmp_path):

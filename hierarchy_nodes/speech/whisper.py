@@ -29,6 +29,9 @@ PROMPT = (
     "Stop. Left a bit. Two centimetres higher. Move right. Forward. Slower. Close the gripper. "
     "No, the blue one. Put it in the other bowl. Go on. Undo that."
 )
+# What says the same again and again was made up: how often a text may be longer than packed
+# (https://github.com/openai/whisper, `compression_ratio_threshold`).
+_REPETITIVE = 2.4
 # Silence beyond the utterance, so that its last word is not cut: seconds.
 _TAIL = 0.2
 _MOST_NAMES = 12
@@ -91,7 +94,11 @@ class WhisperRecogniser(Recogniser):
             without_timestamps=True,
             temperature=0.0,
         )
-        found = [s for s in segments if s.no_speech_prob < self.options.silence]
+        found = [
+            s
+            for s in segments
+            if s.no_speech_prob < self.options.silence and s.compression_ratio <= _REPETITIVE
+        ]
         text = " ".join(s.text.strip() for s in found).strip()
         if not text:
             return Heard("", 0.0)
