@@ -239,7 +239,8 @@ def test_streams_that_are_measured_have_the_noise_that_they_say(trained):
     assert clean.voices == tuple(clips.voices[:4])
     (minute,) = measure.talk(clips, 1.0, 3, (NEAR,))
     assert len(minute) == 60 * RATE
-    assert [len(m) for m in measure.motors(clips, 2.0, 3)] == [60 * RATE] * 2
+    for source in (measure.motors, measure.babble):
+        assert [len(m) for m in source(clips, 2.0, 3)] == [60 * RATE] * 2
 
 
 def test_weights_that_are_none_are_refused(trained, tmp_path):

@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--threshold", type=float, default=0.0, help="default: as trained")
     parser.add_argument("--alone", action="store_true", help="nothing confirms what it hears")
     parser.add_argument("--count", type=int, default=600, help="stops in each surrounding")
-    parser.add_argument("--minutes", type=float, default=60.0, help="of talk, and of motors")
+    parser.add_argument("--minutes", type=float, default=60.0, help="of talk, babble, motors")
     parser.add_argument("--out", type=Path, default=Path("runs/stop_measured"))
     a = parser.parse_args()
     options = ClipOptions(stops=a.count, around=400, near=600, commands=300, talk=600)

@@ -27,6 +27,8 @@ KINDS = ("stop", "around", "near", "command", "talk")
 LENGTH = 2.2  # seconds of a mixture
 # Voices that are slow at it are spared so much of other talk, which is long.
 _SPARED = 0.75
+# So much of what is no stop is many voices at once, none of them in front.
+_BABBLE = 0.35
 # After the end of the word, it is to be told between these times; before, it may be: seconds.
 _FROM, _TO = 0.05, 0.20
 _UNTIL = 0.40
@@ -201,6 +203,9 @@ class Mixer:
         return start + len(stop)
 
     def _say_others(self, line: Samples, rng: np.random.Generator) -> None:
+        if rng.random() < _BABBLE:
+            line += noise("babble", len(line), rng, self._clips[TALK])
+            return
         at = -int(rng.uniform(0, 1.0) * RATE)
         while at < len(line) and rng.random() < 0.93:
             kind = rng.choice([AROUND, NEAR, COMMAND, TALK], p=[0.1, 0.45, 0.2, 0.25])

@@ -87,6 +87,15 @@ def motors(clips: Clips, minutes: float, seed: int) -> Iterator[Samples]:
         yield noise(kind, 60 * RATE, rng) * np.float32(rng.uniform(0.005, 0.2))
 
 
+def babble(clips: Clips, minutes: float, seed: int) -> Iterator[Samples]:
+    """Nothing but several voices at once, none of them in front, a minute at a time."""
+    rng = np.random.default_rng(seed)
+    voices = clips.of(TALK)
+    for _ in range(int(np.ceil(minutes))):
+        loudness = np.float32(10 ** rng.uniform(-3.0, -1.0))
+        yield noise("babble", 60 * RATE, rng, voices) * loudness
+
+
 def heard(spotter: StopSpotter, said: Said) -> tuple[list[float | None], int]:
     """Seconds from the end of each stop until it was told, None if never; what was told else."""
     told = list(spotted(spotter, said.samples))
@@ -120,7 +129,7 @@ def measure(
 
     Args:
         count: Stops in each surrounding.
-        minutes: Of other talk, of words that only sound like "stop", and of motors.
+        minutes: Of other talk, of words that only sound like "stop", of babble, and of motors.
         told: What is being done.
     """
     result: dict[str, Any] = {"count": count, "minutes": minutes, "seed": seed}
@@ -148,6 +157,7 @@ def measure(
     for name, source in (
         ("talk", talk(clips, minutes, seed + 1, (COMMAND, TALK))),
         ("near words", talk(clips, minutes, seed + 1, (NEAR,))),
+        ("babble", babble(clips, minutes, seed + 1)),
         ("motors", motors(clips, minutes, seed + 1)),
     ):
         told(name)
