@@ -148,6 +148,18 @@ def test_what_never_ends_is_cut_and_what_breaks_off_is_flushed():
     assert not endpointer.speaking
 
 
+def test_others_who_talk_on_farther_away_are_no_part_of_it():
+    words, rate = spoken("move the arm to the left")
+    talk, _ = spoken("we went to the market in the rain and bought a loaf of bread", "en-gb-x-rp")
+    first, last = 3 * rate, 3 * rate + len(words)
+    sound = (np.resize(talk, (8 * rate, 1)) * 0.08).astype(np.int16)
+    sound[first:last] += words
+    found, _ = utterances(sound, rate)
+    assert 102.5 < found[0].start < 103.1
+    assert 0 < found[0].end - (100 + last / rate) < 0.8
+    assert all(later.loudness() < found[0].loudness() - 10 for later in found[1:])
+
+
 # Words
 
 

