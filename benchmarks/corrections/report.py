@@ -71,7 +71,8 @@ def draw(path: Path, runs: dict[str, Any]) -> None:
     lessons = [LESSONS * i for i in range(len(names))]
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    for kind in runs["alone"]["per_hardness"]:
+    kinds = runs["alone"]["per_hardness"]
+    for kind in kinds if len(kinds) > 1 else ():
         rates = [100 * runs[name]["per_hardness"][kind]["success_rate"] for name in names]
         axes.plot(lessons, rates, marker=".", linewidth=1, label=kind)
     rates, reach = bars(runs[name] for name in names)
