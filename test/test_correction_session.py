@@ -56,6 +56,23 @@ def test_stop_drops_what_waits_and_holds_what_comes():
     assert [m.text for m in talk.due(NOW + 2.0)] == ["move 1.5 cm up"]
 
 
+@pytest.mark.parametrize(
+    "text", ["put the red block in the bowl", "no, the blue one", "left five centimetres"]
+)
+def test_what_waits_for_a_stop_says_how_that_is_lifted(text):
+    (moving,) = say(session(), text)
+    assert "may move" not in moving.answer
+    talk = session()
+    say(talk, "stop")
+    (waiting,) = say(talk, text)
+    assert waiting.answer == f'{moving.answer}, once I may move again: say "continue"'
+    talk.stopped_by_another()
+    assert say(talk, text)[0].answer.endswith(": call reset_stop")
+    talk = session(resume_resets_stop=False)
+    say(talk, "stop")
+    assert say(talk, text)[0].answer.endswith(": call reset_stop")
+
+
 def test_motion_spoken_long_before_the_arm_may_move_is_forgotten():
     talk = session(max_hold=3.0)
     say(talk, "stop, and a bit higher")

@@ -180,14 +180,17 @@ class Session:
             self.stopped = True
         elif correction.kind == Kind.SPEED:
             self.speed = min(max(self.speed * correction.speed_factor, MIN_SPEED), MAX_SPEED)
-        elif correction.motion is not None:
-            if correction.motion.gripper == Gripper.KEEP:
-                self._last = correction.motion
-            if self.stopped:
-                return replace(correction, answer=f"{correction.answer}, once I may move again")
+        elif correction.motion is not None and correction.motion.gripper == Gripper.KEEP:
+            self._last = correction.motion
         elif correction.kind == Kind.RESUME and self.stopped and not self.stop_is_ours:
             answer = "the arm was stopped by somebody else: call reset_stop"
             return replace(correction, answer=answer, accepted=False)
+        waits = correction.motion is not None or correction.kind in (Kind.RETARGET, Kind.TASK)
+        if waits and self.stopped:
+            words = self.stop_is_ours and self.config.resume_resets_stop
+            how = 'say "continue"' if words else "call reset_stop"
+            answer = f"{correction.answer}, once I may move again: {how}"
+            return replace(correction, answer=answer)
         return correction
 
 
