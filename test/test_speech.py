@@ -188,6 +188,14 @@ def test_whisper_hears_no_words_in_noise(whisper):
     assert not heard.text or heard.confidence < 0.5
 
 
+def test_long_speech_with_a_long_prompt_is_heard():
+    words, rate = spoken("move the arm to the left and then a bit higher")
+    ((once,), _) = utterances(np.concatenate([silence(rate, 0.6), words, silence(rate, 0.6)]), rate)
+    sound = Sound(0.0, np.pad(once.samples, (0, 29 * RATE - len(once.samples))))
+    long = WhisperRecogniser(WhisperOptions(prompt="Put the red block on the blue plate. " * 100))
+    assert "left" in long.recognise(sound, ["blue block"]).text.lower()
+
+
 def test_what_whisper_says_again_and_again_is_made_up(whisper, monkeypatch):
     def transcribe(text):
         ratio = get_compression_ratio(text)

@@ -32,8 +32,9 @@ PROMPT = (
 # What says the same again and again was made up: how often a text may be longer than packed
 # (https://github.com/openai/whisper, `compression_ratio_threshold`).
 _REPETITIVE = 2.4
-# Nobody says more words, in pieces of words, than so many and so many more each second.
-_LEAST, _EACH_SECOND = 16, 8
+# Nobody says more words, in pieces of words, than so many and so many more each second; beside the
+# prompt there is room for so many.
+_LEAST, _EACH_SECOND, _ROOM = 16, 8, 200
 # Silence beyond the utterance, so that its last word is not cut: seconds.
 _TAIL = 0.2
 _MOST_NAMES = 12
@@ -95,7 +96,7 @@ class WhisperRecogniser(Recogniser):
             condition_on_previous_text=False,
             without_timestamps=True,
             temperature=0.0,
-            max_new_tokens=_LEAST + round(_EACH_SECOND * (sound.end - sound.start)),
+            max_new_tokens=min(_ROOM, _LEAST + round(_EACH_SECOND * (sound.end - sound.start))),
         )
         found = [
             s
