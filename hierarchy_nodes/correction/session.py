@@ -102,14 +102,13 @@ class Session:
         """The stop that somebody else sent was a spoken one: words may lift it."""
         self.stop_is_ours = self.stop_is_ours or self.stopped
 
+    @property
+    def _words_lift_stop(self) -> bool:
+        return self.stop_is_ours and self.config.resume_resets_stop
+
     def resets_stop(self, correction: Correction) -> bool:
         """Whether `correction` is to lift the latched stop: only one that words caused."""
-        return (
-            correction.kind == Kind.RESUME
-            and correction.accepted
-            and self.config.resume_resets_stop
-            and self.stop_is_ours
-        )
+        return correction.kind == Kind.RESUME and correction.accepted and self._words_lift_stop
 
     def due(self, now: float) -> list[LanguageMotion]:
         """The motions whose turn it is, valid from `now` on; none while the arm is stopped."""
@@ -187,8 +186,7 @@ class Session:
             return replace(correction, answer=answer, accepted=False)
         waits = correction.motion is not None or correction.kind in (Kind.RETARGET, Kind.TASK)
         if waits and self.stopped:
-            words = self.stop_is_ours and self.config.resume_resets_stop
-            how = 'say "continue"' if words else "call reset_stop"
+            how = 'say "continue"' if self._words_lift_stop else "call reset_stop"
             answer = f"{correction.answer}, once I may move again: {how}"
             return replace(correction, answer=answer)
         return correction

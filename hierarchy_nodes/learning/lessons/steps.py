@@ -168,8 +168,9 @@ class _Again:
 
     def taken(self, instruction: str) -> list[Said]:
         """What was said of this one; of another one, nothing was."""
-        found = self._said if instruction == self._failed else []
-        self._said = [] if found else self._said
+        found: list[Said] = []
+        if instruction == self._failed:
+            found, self._said = self._said, []
         self.forget()
         return found
 
