@@ -19,6 +19,7 @@ from hierarchy_nodes.learning.person.person import Person, PersonOptions
 from hierarchy_nodes.learning.person.voice import Speech
 from hierarchy_nodes.learning.person.watching import Fault, Mistake, Onlooker
 from hierarchy_nodes.learning.person.wording import MEASURED, PARTS, TUNED, Wording
+from hierarchy_nodes.learning.talk import Talk
 from hierarchy_nodes.types import CorrectionKind
 
 STILL, DOWN = np.zeros(3), np.array([0.0, 0.0, -0.1])
@@ -151,9 +152,9 @@ def person(words=None, **options):
     return script, Person(script, words or Words(), voice, rng, PersonOptions(**options))
 
 
-def pass_time(somebody, begin, end):
+def pass_time(somebody, begin, end, stopped=False):
     times = np.arange(begin, end, 0.008)
-    return [said for said in map(somebody.step, times) if said is not None]
+    return [said for now in times if (said := somebody.step(now, stopped)) is not None]
 
 
 OFF = Mistake(Fault.BESIDE_TARGET, "red_block", offset=np.array([0.0, 0.03]))
@@ -210,14 +211,33 @@ def test_another_mistake_is_remarked_on_sooner_than_the_same_one():
     assert second.begun < first.ended + somebody.options.repeat
 
 
-def test_whoever_said_stop_says_go_on_once_the_arm_rests():
-    script, somebody = person(Words("stop"), spread=0.0)
-    script.mistake = Mistake(Fault.COLLISION, "red_block", "orange_block")
-    (first,) = pass_time(somebody, 0.0, 1.0)
+def test_an_arm_that_shows_that_it_is_stopped_is_told_to_go_on():
+    """Whoever stopped it, and as often as it takes."""
+    script, somebody = person(spread=0.0)
     script.mistake = Mistake(Fault.IDLE, "red_block")
-    second, third = pass_time(somebody, 1.0, 9.5)
-    assert [first.text, second.text] == ["stop", "go on"]
-    assert (second.fault, third.fault) == ("", "idle")
+    first, second = pass_time(somebody, 0.0, 6.5, stopped=True)
+    (third,) = pass_time(somebody, 6.5, 12.0)
+    assert [first.text, second.text] == ["go on", "go on"]
+    assert (first.fault, second.fault, third.fault) == ("", "", "idle")
+
+
+def test_a_stop_is_seen_at_the_stack_itself():
+    script, somebody = person(spread=0.0)
+    script.mistake = Mistake(Fault.IDLE, "red_block")
+    arm, executive = SimpleNamespace(stop_reason=None), SimpleNamespace(task=None)
+    stack = SimpleNamespace(time=0.0, executor=arm, executive=executive, after=lambda *_: None)
+    talk = Talk(somebody)
+    for now, arm.stop_reason in ((0.0, None), (0.7, None), (9.0, "stack"), (9.7, "stack")):
+        stack.time = now
+        talk(stack)
+    assert [exchange.said.fault for exchange in talk.exchanges] == ["idle", ""]
+
+
+def test_what_goes_wrong_is_said_to_a_stopped_arm_too():
+    script, somebody = person(spread=0.0)
+    script.mistake = OFF
+    (said,) = pass_time(somebody, 0.0, 1.0, stopped=True)
+    assert said.fault == "beside target"
 
 
 def said(cell, mistake, part=TUNED, frame="robot", task=TASK, count=60):

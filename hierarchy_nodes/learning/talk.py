@@ -79,7 +79,7 @@ class Talk:
 
     def __call__(self, stack: InProcessStack) -> None:
         now = stack.time
-        said = self.person.step(now)
+        said = self.person.step(now, stack.executor.stop_reason is not None)
         if said is not None:
             self.exchanges.append(Exchange(said))
             if self.hearing is not None:

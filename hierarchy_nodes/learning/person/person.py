@@ -6,13 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hierarchy_nodes.correction.config import CorrectionConfig
-from hierarchy_nodes.correction.grammar import parse
 from hierarchy_nodes.learning.person.voice import Speech, Voice
 from hierarchy_nodes.learning.person.watching import Fault, Mistake, Onlooker
 from hierarchy_nodes.learning.person.wording import Wording
 from hierarchy_nodes.parameters import param
-from hierarchy_nodes.types import CorrectionKind
 
 # Seconds between two looks, and of the quickest and the slowest reaction.
 _LOOK, _QUICKEST, _SLOWEST = 0.05, 0.25, 2.0
@@ -84,7 +81,6 @@ class Person:
         self._noticed: Mistake | None = None
         self._seen = self._due = 0.0
         self._about: Mistake | None = None
-        self._stopped = False
 
     @property
     def gave_up(self) -> bool:
@@ -101,8 +97,12 @@ class Person:
         """Whether something is wrong that the person is about to remark on."""
         return self._noticed is not None and not self.gave_up
 
-    def step(self, now: float) -> Utterance | None:
-        """What the person begins to say at `now`, if anything."""
+    def step(self, now: float, stopped: bool = False) -> Utterance | None:
+        """What the person begins to say at `now`, if anything.
+
+        Args:
+            stopped: Whether the arm shows that it is stopped, and waits to be told to go on.
+        """
         if now < self._looked + _LOOK or now < self.speaks_until or self.gave_up:
             return None
         self._looked = now
@@ -113,7 +113,7 @@ class Person:
             self._noticed, self._seen, self._due = mistake, now, now + self._reaction()
         elif now >= self._due:
             # Put as it looks now, not as it did at first.
-            return self._say(mistake, now)
+            return self._say(mistake, now, stopped)
         return None
 
     def _remarkable(self, mistake: Mistake | None, now: float) -> Mistake | None:
@@ -124,11 +124,10 @@ class Person:
         wait = self.options.repeat if again else self.options.patience
         return mistake if now > self.speaks_until + wait else None
 
-    def _say(self, mistake: Mistake, now: float) -> Utterance:
-        # Nobody complains that the arm does nothing after having stopped it.
-        released = mistake.fault == Fault.IDLE and self._stopped
+    def _say(self, mistake: Mistake, now: float, stopped: bool) -> Utterance:
+        # Whoever sees that it does nothing because it was stopped does not explain the task.
+        released = mistake.fault == Fault.IDLE and stopped
         text = self._wording.go_on() if released else self._wording.of(mistake)
-        self._stopped = stops(text)
         fault = "" if released else str(mistake.fault)
         said = Utterance(fault, text, self.voice.speak(text), self._seen, now)
         self.said.append(said)
@@ -138,8 +137,3 @@ class Person:
     def _reaction(self) -> float:
         drawn = self.options.reaction * np.exp(self._rng.normal(0.0, self.options.spread))
         return float(np.clip(drawn, _QUICKEST, _SLOWEST))
-
-
-def stops(text: str) -> bool:
-    """Whether the words stop the arm."""
-    return any(c.kind == CorrectionKind.STOP for c in parse(text, 0.0, CorrectionConfig()))
