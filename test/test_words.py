@@ -190,14 +190,28 @@ def test_what_is_learned_is_heard(trained):
     path, _ = trained
     hearing = Hearing(str(path))
     sound = np.random.default_rng(0).normal(0, 0.1, 2 * RATE).astype(np.float32)
-    assert hearing.frames(sound).shape == (2 * FRAMES, WIDTH)
+    frames, odds = hearing.stop(sound)
+    assert frames.shape == (2 * FRAMES, WIDTH)
     scores = hearing.scores(sound)
     assert scores.shape == (FRAMES, len(hearing.vocabulary) + 1)
     np.testing.assert_allclose(np.exp(scores).sum(axis=1), 1.0, rtol=1e-4)
     assert len(hearing.scores(sound[:1])) == 2
-    assert len(hearing.frames(np.pad(sound, (0, 40 * RATE)))) == 29 * FRAMES
+    column = scores[:, 1 + hearing.vocabulary.index("stop")]
+    assert 1 / (1 + np.exp(-odds)) == pytest.approx(np.exp(column.max()), rel=1e-3)
+    assert len(hearing.stop(np.pad(sound, (0, 40 * RATE)))[0]) == 29 * FRAMES
     # It is sent along with the package.
     assert path.stat().st_size < 20e6
+
+
+def test_weights_that_do_not_know_stop_are_refused(trained, tmp_path):
+    path, _ = trained
+    other = tmp_path / "other.onnx"
+    other.write_bytes(path.read_bytes())
+    facts = json.loads(path.with_suffix(".json").read_text())
+    facts["vocabulary"] = ["halt" if word == "stop" else word for word in facts["vocabulary"]]
+    other.with_suffix(".json").write_text(json.dumps(facts))
+    with pytest.raises(ConfigError, match=r'other\.onnx does not know the word "stop"'):
+        Hearing(str(other))
 
 
 @pytest.mark.parametrize("small", [True, False])

@@ -60,7 +60,7 @@ class Trial:
     @property
     def stopped(self) -> bool:
         """Whether the spotter or the recogniser took it for a stop."""
-        return self.spotted or _stops(self.heard)
+        return self.spotted or stops(self.heard)
 
 
 def main() -> None:
@@ -152,18 +152,19 @@ def summary(trials: list[Trial]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in dict.fromkeys(t.surrounding for t in trials):
         mine = [t for t in trials if t.surrounding == name]
-        stops = [t for t in mine if _stops(t.phrase)]
+        said = [t for t in mine if stops(t.phrase)]
         found[name] = {
             "understood": share(sum(t.right for t in mine), len(mine)),
-            "stops heard": share(sum(t.stopped for t in stops), len(stops)),
-            "stops heard by words alone": share(sum(_stops(t.heard) for t in stops), len(stops)),
-            "stops that were none": sum(t.stopped for t in mine if not _stops(t.phrase)),
+            "stops heard": share(sum(t.stopped for t in said), len(said)),
+            "stops heard by words alone": share(sum(stops(t.heard) for t in said), len(said)),
+            "stops that were none": sum(t.stopped for t in mine if not stops(t.phrase)),
             "seconds": round(float(np.median([t.seconds for t in mine])), 3),
         }
     return found
 
 
-def _stops(text: str) -> bool:
+def stops(text: str) -> bool:
+    """Whether the arm stops at these words."""
     return any(m[0] == CorrectionKind.STOP for m in understood([Heard(text, 1.0)]))
 
 

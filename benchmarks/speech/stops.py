@@ -1,4 +1,7 @@
-"""What the stop spotter misses and takes for a stop: ``python -m benchmarks.speech.stops``."""
+"""What the stop spotter misses and takes for a stop: ``python -m benchmarks.speech.stops``.
+
+And what of an hour's talk is taken for a stop by its words, whether or not the spotter did.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,12 @@ import json
 import sys
 from pathlib import Path
 
+from benchmarks.speech.recognition import listen, make_recogniser, stops
 from hierarchy_nodes.files import write_json
-from hierarchy_nodes.learning.stop.data import ClipOptions, speak
-from hierarchy_nodes.learning.stop.measure import measure
+from hierarchy_nodes.learning.stop.data import COMMAND, TALK, ClipOptions, Clips, speak
+from hierarchy_nodes.learning.stop.measure import measure, talk
+from hierarchy_nodes.learning.words.phrases import NAMES
+from hierarchy_nodes.speech.config import SpeechConfig
 from hierarchy_nodes.speech.spotter.options import SpotterOptions
 from hierarchy_nodes.speech.spotter.spotter import StopSpotter
 
@@ -31,8 +37,18 @@ def main() -> None:
     confirmed = SpotterOptions.confirm_stop and not a.alone
     spotter = StopSpotter(SpotterOptions(a.weights, a.threshold, confirm_stop=confirmed))
     found = measure(spotter, clips, a.count, a.minutes, SEED, lambda what: print(f"{what} ..."))
+    print("talk, by words ...")
+    found["talk"]["by words"] = by_words(clips, a.minutes)
     write_json(a.out / "stops.json", found)
     print(json.dumps(found, indent=1))
+
+
+def by_words(clips: Clips, minutes: float) -> list[str]:
+    """What is taken for a stop once it is recognised, of the same talk that the spotter hears."""
+    recogniser = make_recogniser(SpeechConfig().recogniser, {})
+    said = talk(clips, minutes, SEED + 1, (COMMAND, TALK))
+    heard = (h.text for minute in said for h in listen(minute, recogniser, NAMES))
+    return [text for text in heard if stops(text)]
 
 
 if __name__ == "__main__":

@@ -11,12 +11,16 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.speech.audio import Samples
 from hierarchy_nodes.speech.mel import log_mel
 from hierarchy_nodes.speech.weights import file_of, load, mark_of
 
 # Frames a second, and numbers in each, of Whisper's tiny models.
 FRAMES, WIDTH = 50, 384
+_STOP = "stop"
+# Nothing is surer than this: a log-probability.
+_SURE = -1e-4
 
 
 class Hearing:
@@ -30,7 +34,7 @@ class Hearing:
         pairs, shares: See ``commands.decoding.Usage``.
 
     Raises:
-        ConfigError: No such file, or no network in it.
+        ConfigError: No such file, no network in it, or one that does not know "stop".
     """
 
     def __init__(self, path: str = "") -> None:
@@ -39,24 +43,31 @@ class Hearing:
         self.vocabulary = [str(word) for word in known["vocabulary"]]
         self.pairs, self.shares = known["pairs"], known["shares"]
         self._file = file_of(path, "words")
+        if _STOP not in self.vocabulary:
+            raise ConfigError(f"network 'words': {self._file} does not know the word \"{_STOP}\"")
+        self._stop = 1 + self.vocabulary.index(_STOP)
 
     @cached_property
     def mark(self) -> str:
         """Which weights these are."""
         return mark_of(self._file)
 
-    def frames(self, samples: Samples) -> NDArray[np.float32]:
-        """``(N,)`` at 16 kHz to ``(T, WIDTH)``, `FRAMES` a second."""
-        return self._run("frames", samples)
-
     def scores(self, samples: Samples) -> NDArray[np.float32]:
         """``(N,)`` at 16 kHz to ``(T, words)`` log-probabilities; number 0 is "no new word"."""
-        return self._run("scores", samples)
+        (scores,) = self._run(["scores"], samples)
+        return scores
 
-    def _run(self, what: str, samples: Samples) -> NDArray[np.float32]:
-        (found,) = self._session.run([what], {"mel": log_mel(samples)[None]})
-        answer: NDArray[np.float32] = found[0]
-        return answer
+    def stop(self, samples: Samples) -> tuple[NDArray[np.float32], float]:
+        """``(N,)`` at 16 kHz to ``(T, WIDTH)`` frames, `FRAMES` a second, and what the words say.
+
+        The latter are the log odds that "stop" is one of them, at the place that is likest to it.
+        """
+        frames, scores = self._run(["frames", "scores"], samples)
+        surest = min(float(scores[:, self._stop].max()), _SURE)
+        return frames, surest - float(np.log(-np.expm1(surest)))
+
+    def _run(self, what: list[str], samples: Samples) -> list[NDArray[np.float32]]:
+        return [found[0] for found in self._session.run(what, {"mel": log_mel(samples)[None]})]
 
 
 @lru_cache(maxsize=2)

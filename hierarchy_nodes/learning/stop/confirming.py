@@ -69,7 +69,7 @@ class ConfirmTrainer(DetectorTrainer):
     ) -> None:
         facts = {"windows": len(drawn.trained), "apart": len(drawn.apart)}
         super().__init__(out, options, device, rank, world, facts)
-        self._frames, self._stops = _stacked(drawn.trained)
+        self._frames, self._stops, _ = _stacked(drawn.trained)
         self._apart = _stacked(drawn.apart)
         self.network, self.average = self._twins(partial(ConfirmingNetwork, options.network))
         self.objective = self.network
@@ -85,18 +85,18 @@ class ConfirmTrainer(DetectorTrainer):
             model(self._given(self._frames[which])), wanted
         ), {}
 
-    def _given(self, frames: NDArray[np.float16]) -> Tensor:
-        return torch.from_numpy(frames.astype(np.float32)).to(self.device)
+    def _given(self, values: NDArray[np.floating]) -> Tensor:
+        return torch.from_numpy(values.astype(np.float32)).to(self.device)
 
     @torch.no_grad()
     def look(self, count: int) -> Found:
-        """Of `count` windows by voices apart, or of as many as there are."""
-        frames, stops = self._apart[0][:count], self._apart[1][:count]
+        """Of `count` windows by voices apart, or of all; what their words say is added."""
+        frames, stops, odds = (column[:count] for column in self._apart)
         found: Found = []
         for begin in range(0, len(frames), 64):
             part = slice(begin, begin + 64)
-            sure = torch.sigmoid(self.average(self._given(frames[part]))).tolist()
-            found += zip((stops[part] > 0.5).tolist(), sure, strict=True)
+            logits = self.average(self._given(frames[part])) + self._given(odds[part])
+            found += zip((stops[part] > 0.5).tolist(), torch.sigmoid(logits).tolist(), strict=True)
         return found
 
     def threshold(self, found: Found) -> float:
@@ -138,6 +138,9 @@ def train(
         return trainer.start(resume, progress)
 
 
-def _stacked(pieces: Pieces) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
-    """``(N, T, WIDTH)`` frames, and ``(N,)`` whether a stop is in them."""
-    return np.stack(pieces.arrays), np.array(pieces.labels, np.float32)
+def _stacked(
+    pieces: Pieces,
+) -> tuple[NDArray[np.float16], NDArray[np.float32], NDArray[np.float32]]:
+    """``(N, T, WIDTH)`` frames; ``(N,)`` whether a stop is in them; the words' log odds of that."""
+    stops, odds = np.array(pieces.labels, np.float32).T
+    return np.stack(pieces.arrays), stops, odds

@@ -22,6 +22,8 @@ from hierarchy_nodes.speech.spotter.spotter import StopSpotter
 PIECE = RATE // 50
 # A stop that is told so long before or after its end is heard; seconds.
 _EARLY, _LATE = 0.3, 0.5
+# Other noise of the same kind comes after so many samples.
+_SURROUNDING = 20 * RATE
 # Loudness of the words in the stream.
 _LEVEL = 0.08
 
@@ -178,6 +180,8 @@ def _noisy(
 ) -> Samples:
     if ratio is None:
         return samples
-    other = noise(kind, len(samples), rng, clips.of(TALK)[:50])
+    voices = clips.of(TALK)
+    lengths = np.diff([*range(0, len(samples), _SURROUNDING), len(samples)])
+    other = np.concatenate([noise(kind, int(n), rng, voices) for n in lengths])
     mixed = samples + _LEVEL * 10 ** (-ratio / 20) * other
     return np.clip(mixed, -1.0, 1.0).astype(np.float32)
