@@ -41,12 +41,19 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.n < 1 or arguments.seconds <= 0:
         raise ConfigError(f"-n {arguments.n} and --seconds {arguments.seconds} must be positive.")
 
+    shown = ""
+    terminal = sys.stderr.isatty()
+
     def told(name: str, done: int, count: int) -> None:
-        if sys.stderr.isatty():
+        nonlocal shown
+        if terminal:
             print(f"\r\033[K{name} {done}/{count}", end="", file=sys.stderr, flush=True)
+        elif shown != (shown := f"{name} {10 * done // max(1, count)}"):
+            # In a file, a line for each tenth.
+            print(f"{name} {done}/{count}", file=sys.stderr, flush=True)
 
     found = session.run(names or list(session.NAMES), arguments.n, arguments.seconds, told)
-    if sys.stderr.isatty():
+    if terminal:
         print("\r\033[K", end="", file=sys.stderr)
     print(results.table(found))
     if arguments.json is not None:
