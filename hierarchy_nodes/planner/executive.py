@@ -19,6 +19,7 @@ from hierarchy_nodes.planner.base import PlannerBackend, PlanRequest, TaskDone
 from hierarchy_nodes.planner.checking import holds_something
 from hierarchy_nodes.planner.config import PlannerConfig
 from hierarchy_nodes.planner.lifelines import NEEDED, Lifelines
+from hierarchy_nodes.planner.observed import Observed
 from hierarchy_nodes.planner.resuming import Interrupted, Interruptions, SecondChance, resumes
 from hierarchy_nodes.planner.retreat import in_the_way, retreat
 from hierarchy_nodes.planner.task import (
@@ -66,10 +67,7 @@ class Executive:
     ) -> None:
         self._backend, self._config, self._port = backend, config, port
         self._lifelines = Lifelines(config, needed)
-        self._frame: RgbdFrame | None = None
-        self._second: RgbdFrame | None = None
-        self._robot: RobotState | None = None
-        self._resting_since: float | None = None
+        self._observed = Observed(config)
         self._stopped = ""
         self._grasped: Plan | None = None
         self._tickets = 0
@@ -168,28 +166,24 @@ class Executive:
 
     def see(self, frame: RgbdFrame, now: float) -> None:
         """The newest camera frame."""
-        self._frame = frame
+        self._observed.frame = frame
         self._lifelines.see(now)
 
     def see_second(self, frame: RgbdFrame) -> None:
         """The newest frame of a second camera."""
-        self._second = frame
+        self._observed.second = frame
 
     def feel(self, robot: RobotState) -> None:
         """The newest robot state."""
-        self._robot = robot
+        self._observed.feel(robot)
         if self.task is not None and self.task.watch is not None:
             self.task.watch.feel(robot)
-        speed = float(np.abs(robot.joint_velocities).max()) if len(robot.joint_velocities) else 0.0
-        if speed > self._config.rest_speed:
-            self._resting_since = None
-        elif self._resting_since is None:
-            self._resting_since = robot.stamp
 
     def track(self, segments: Segments) -> None:
         """The newest masks."""
-        if self.task is not None and self.task.watch is not None and self._robot is not None:
-            self.task.watch.track(segments, self._robot)
+        robot = self._observed.robot
+        if self.task is not None and self.task.watch is not None and robot is not None:
+            self.task.watch.track(segments, robot)
 
     def hear(self, node: str, now: float, state: str, plan_id: str = "", message: str = "") -> None:
         """A node's status. The controller's tells how the plan goes."""
@@ -300,13 +294,12 @@ class Executive:
 
     def _try_image(self, task: Task, now: float) -> None:
         """Take the newest frame if the arm was at rest when it was taken."""
-        frame, robot, resting = self._frame, self._robot, self._resting_since
-        if robot is None and now - task.waiting_since > self._config.image_timeout:
+        if self._observed.robot is None and now - task.waiting_since > self._config.image_timeout:
             self._end(ErrorCode.ARM_LOST, "No robot state (joint_states) has come.", now)
-        if frame is None or robot is None or resting is None:
+        seen = self._observed.at_rest(task.fresh_after)
+        if seen is None:
             return
-        if frame.stamp < max(task.fresh_after, resting + self._config.rest_time):
-            return
+        frame, robot, second = seen
         self._tickets += 1
         task.ticket = self._tickets
         if task.verify and task.plan is not None:
@@ -327,15 +320,9 @@ class Executive:
             attempt=max(task.attempt, 1),
             previous=previous,
             holding=held,
-            second=self._beside(frame, resting),
+            second=second,
         )
         self._port.ask(PlanJob(task.ticket, request))
-
-    def _beside(self, frame: RgbdFrame, resting: float) -> RgbdFrame | None:
-        """What the second camera saw at that moment, if the arm was at rest then, too."""
-        second = self._second
-        same = second is not None and abs(second.stamp - frame.stamp) < self._config.second_age
-        return second if same and second is not None and second.stamp >= resting else None
 
     # -- transitions --------------------------------------------------------------------------
 
@@ -371,14 +358,15 @@ class Executive:
         task.plan, task.accepted = plan, False
         task.phase, task.executing_since = Phase.EXECUTING, now
         task.watch = None
-        if plan.prompts and self._frame is not None and task.events < self._config.max_events:
+        frame = self._observed.frame
+        if plan.prompts and frame is not None and task.events < self._config.max_events:
             moved, off_path = self._config.moved, self._config.off_path
-            task.watch = PlanWatch(plan, self._frame.intrinsics, moved, off_path)
+            task.watch = PlanWatch(plan, frame.intrinsics, moved, off_path)
         self._port.publish(plan)
 
     def _go_aside(self, task: Task, now: float) -> bool:
         """Move the arm to where it hides nothing; False where it is there, or was in vain."""
-        frame, robot, aside = self._frame, self._robot, self._config.aside
+        frame, robot, aside = self._observed.frame, self._observed.robot, self._config.aside
         if frame is None or robot is None or task.aside or not in_the_way(robot, aside):
             return False
         task.aside = True
