@@ -5,8 +5,9 @@ from hierarchy_interfaces import msg
 from hierarchy_interfaces.action import ExecuteTask
 from std_msgs.msg import String
 
-from hierarchy_nodes import qos
+from hierarchy_nodes import conversions, qos
 from hierarchy_nodes.errors import ErrorCode
+from hierarchy_nodes.types import Correction
 
 PLANNER = "hierarchy_nodes.planner.node"
 
@@ -63,6 +64,17 @@ def test_answers_and_plans(stack):
     client = Client(stack)
     # A planner that comes up leaves nobody running on an old plan.
     assert list(stack.plans[0][1].path) == []
+
+    # Whoever corrects where nothing is done is told so.
+    said = stack.node.create_publisher(msg.Correction, "correction", qos.EVENT)
+    stack.wait_for(lambda: said.get_subscription_count() > 0, 10)
+    said.publish(
+        conversions.correction_to_msg(
+            Correction(1.0, "c", "no, the green one", "retarget", role="target", phrase="green one")
+        )
+    )
+    why = '"no, the green one" belongs to no task: say what is to be done'
+    stack.wait_for(lambda: ("idle", why) in {(s.state, s.message) for _, s in stack.states}, 10)
 
     status, result = client.do("put the purple giraffe on the blue plate")
     assert status == ABORTED
