@@ -25,7 +25,7 @@ from hierarchy_nodes.speech.commands.decoding import Usage, sentences
 from hierarchy_nodes.speech.commands.network import WordsNetwork
 from hierarchy_nodes.speech.commands.recogniser import CommandOptions, CommandRecogniser
 from hierarchy_nodes.speech.commands.whisper_encoder import WhisperEncoder
-from hierarchy_nodes.speech.hearing import FRAMES, WIDTH, Hearing
+from hierarchy_nodes.speech.hearing import COLUMNS, FRAMES, WIDTH, Hearing
 from hierarchy_nodes.speech.mel import BANDS, log_mel
 from hierarchy_nodes.speech.whisper import packaged
 
@@ -190,15 +190,19 @@ def test_what_is_learned_is_heard(trained):
     path, _ = trained
     hearing = Hearing(str(path))
     sound = np.random.default_rng(0).normal(0, 0.1, 2 * RATE).astype(np.float32)
-    frames, odds = hearing.stop(sound)
-    assert frames.shape == (2 * FRAMES, WIDTH)
+    frames = hearing.frames(sound)
+    assert frames.shape == (2 * FRAMES, COLUMNS)
     scores = hearing.scores(sound)
     assert scores.shape == (FRAMES, len(hearing.vocabulary) + 1)
     np.testing.assert_allclose(np.exp(scores).sum(axis=1), 1.0, rtol=1e-4)
     assert len(hearing.scores(sound[:1])) == 2
-    column = scores[:, 1 + hearing.vocabulary.index("stop")]
-    assert 1 / (1 + np.exp(-odds)) == pytest.approx(np.exp(column.max()), rel=1e-3)
-    assert len(hearing.stop(np.pad(sound, (0, 40 * RATE)))[0]) == 29 * FRAMES
+    stop = 1 + hearing.vocabulary.index("stop")
+    said, nothing, other = 4 * frames[::2, WIDTH:].T
+    np.testing.assert_allclose(said, np.maximum(scores[:, stop], -12), rtol=1e-4)
+    np.testing.assert_allclose(nothing, np.maximum(scores[:, 0], -12), rtol=1e-4)
+    others = [i for i in range(1, scores.shape[1]) if i != stop]
+    np.testing.assert_allclose(other, np.maximum(scores[:, others].max(1), -12), rtol=1e-4)
+    assert len(hearing.frames(np.pad(sound, (0, 40 * RATE)))) == 29 * FRAMES
     # It is sent along with the package.
     assert path.stat().st_size < 20e6
 

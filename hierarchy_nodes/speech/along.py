@@ -30,12 +30,12 @@ class AlongConfig:
 
 
 class Along(nn.Module):
-    """``(B, T, WIDTH)`` to ``(B, T // STRIDE, outputs)``."""
+    """``(B, T, inputs)`` to ``(B, T // STRIDE, outputs)``."""
 
-    def __init__(self, config: AlongConfig, outputs: int) -> None:
+    def __init__(self, config: AlongConfig, outputs: int, inputs: int = WIDTH) -> None:
         super().__init__()
-        self.scale = nn.LayerNorm(WIDTH)
-        self.first = nn.Conv1d(WIDTH, config.width, STRIDE, STRIDE)
+        self.scale = nn.LayerNorm(inputs)
+        self.first = nn.Conv1d(inputs, config.width, STRIDE, STRIDE)
         self.blocks = nn.ModuleList(
             _Block(config.width, config.kernel, 2 ** (i // 2), config.dropout)
             for i in range(config.blocks)

@@ -18,9 +18,12 @@ from hierarchy_nodes.speech.weights import file_of, load, mark_of
 
 # Frames a second, and numbers in each, of Whisper's tiny models.
 FRAMES, WIDTH = 50, 384
+# As many with what the words' network says of each, see `Hearing.frames`.
+COLUMNS = WIDTH + 3
 _STOP = "stop"
-# Nothing is surer than this: a log-probability.
-_SURE = -1e-4
+# Log-probabilities below this are all the same; and what they are divided by, to be about as large
+# as the other numbers.
+_LEAST, _SCALE = -12.0, 4.0
 
 
 class Hearing:
@@ -57,14 +60,17 @@ class Hearing:
         (scores,) = self._run(["scores"], samples)
         return scores
 
-    def stop(self, samples: Samples) -> tuple[NDArray[np.float32], float]:
-        """``(N,)`` at 16 kHz to ``(T, WIDTH)`` frames, `FRAMES` a second, and what the words say.
+    def frames(self, samples: Samples) -> NDArray[np.float32]:
+        """``(N,)`` at 16 kHz to ``(T, COLUMNS)``, `FRAMES` a second.
 
-        The latter are the log odds that "stop" is one of them, at the place that is likest to it.
+        After the encoder's numbers come log-probabilities, in `_SCALE` of them: that "stop" is said
+        there, that no new word is, and that the likeliest other one is.
         """
         frames, scores = self._run(["frames", "scores"], samples)
-        surest = min(float(scores[:, self._stop].max()), _SURE)
-        return frames, surest - float(np.log(-np.expm1(surest)))
+        others = np.delete(scores, (0, self._stop), axis=1).max(axis=1)
+        said = np.stack([scores[:, self._stop], scores[:, 0], others], axis=1)
+        there = np.arange(len(frames)) * len(scores) // len(frames)
+        return np.hstack([frames, np.maximum(said, _LEAST)[there] / _SCALE])
 
     def _run(self, what: list[str], samples: Samples) -> list[NDArray[np.float32]]:
         return [found[0] for found in self._session.run(what, {"mel": log_mel(samples)[None]})]

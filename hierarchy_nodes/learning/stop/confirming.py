@@ -21,7 +21,7 @@ from hierarchy_nodes.learning.trainer import RunOptions, in_turn, processes
 from hierarchy_nodes.onnx_file import export
 from hierarchy_nodes.parameters import param
 from hierarchy_nodes.speech.along import AlongConfig
-from hierarchy_nodes.speech.hearing import FRAMES, WIDTH, hearing
+from hierarchy_nodes.speech.hearing import COLUMNS, FRAMES, hearing
 from hierarchy_nodes.speech.spotter.confirming_network import ConfirmingNetwork
 
 
@@ -69,7 +69,7 @@ class ConfirmTrainer(DetectorTrainer):
     ) -> None:
         facts = {"windows": len(drawn.trained), "apart": len(drawn.apart)}
         super().__init__(out, options, device, rank, world, facts)
-        self._frames, self._stops, _ = _stacked(drawn.trained)
+        self._frames, self._stops = _stacked(drawn.trained)
         self._apart = _stacked(drawn.apart)
         self.network, self.average = self._twins(partial(ConfirmingNetwork, options.network))
         self.objective = self.network
@@ -85,18 +85,18 @@ class ConfirmTrainer(DetectorTrainer):
             model(self._given(self._frames[which])), wanted
         ), {}
 
-    def _given(self, values: NDArray[np.floating]) -> Tensor:
-        return torch.from_numpy(values.astype(np.float32)).to(self.device)
+    def _given(self, frames: NDArray[np.float16]) -> Tensor:
+        return torch.from_numpy(frames.astype(np.float32)).to(self.device)
 
     @torch.no_grad()
     def look(self, count: int) -> Found:
-        """Of `count` windows by voices apart, or of all; what their words say is added."""
-        frames, stops, odds = (column[:count] for column in self._apart)
+        """Of `count` windows by voices apart, or of as many as there are."""
+        frames, stops = self._apart[0][:count], self._apart[1][:count]
         found: Found = []
         for begin in range(0, len(frames), 64):
             part = slice(begin, begin + 64)
-            logits = self.average(self._given(frames[part])) + self._given(odds[part])
-            found += zip((stops[part] > 0.5).tolist(), torch.sigmoid(logits).tolist(), strict=True)
+            sure = torch.sigmoid(self.average(self._given(frames[part]))).tolist()
+            found += zip((stops[part] > 0.5).tolist(), sure, strict=True)
         return found
 
     def threshold(self, found: Found) -> float:
@@ -108,7 +108,7 @@ class ConfirmTrainer(DetectorTrainer):
     def write(self, training: dict[str, Any]) -> None:
         path = self.out / self.WEIGHTS
         threshold = self.threshold(self.look(self.options.evaluate_records))
-        frames = {"frames": torch.zeros(1, FRAMES, WIDTH)}
+        frames = {"frames": torch.zeros(1, FRAMES, COLUMNS)}
         export(self.average.cpu(), path, frames, ["logits"], {"frames": {1: "time"}})
         self.average.to(self.device)
         facts = {"threshold": round(threshold, 4), "words": hearing(self.options.words).mark}
@@ -138,9 +138,6 @@ def train(
         return trainer.start(resume, progress)
 
 
-def _stacked(
-    pieces: Pieces,
-) -> tuple[NDArray[np.float16], NDArray[np.float32], NDArray[np.float32]]:
-    """``(N, T, WIDTH)`` frames; ``(N,)`` whether a stop is in them; the words' log odds of that."""
-    stops, odds = np.array(pieces.labels, np.float32).T
-    return np.stack(pieces.arrays), stops, odds
+def _stacked(pieces: Pieces) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
+    """``(N, T, COLUMNS)`` frames, and ``(N,)`` whether a stop is in them."""
+    return np.stack(pieces.arrays), np.array(pieces.labels, np.float32)

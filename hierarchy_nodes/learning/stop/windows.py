@@ -37,8 +37,7 @@ _SUSPECTED = 0.5
 class Windows:
     """Windows by voices that are learned from, and by others that are kept apart.
 
-    They are ``(T, WIDTH)`` float16, frames of `Hearing`, called by whether a whole stop is in them
-    (1 or 0) and by the log odds that the words' network gives it.
+    They are ``(T, COLUMNS)`` float16, frames of `Hearing`, called by whether there is a whole stop.
     """
 
     trained: Pieces
@@ -129,13 +128,12 @@ def draw(mixer: Mixer, suspicions: Suspicions, rng: np.random.Generator) -> tupl
 
 def _heard(
     count: int, part: int, data: Path, voices: tuple[str, ...], words: str, seed: int
-) -> Iterator[tuple[NDArray[np.float16], tuple[float, float]]]:
+) -> Iterator[tuple[NDArray[np.float16], bool]]:
     rng = np.random.default_rng([seed, part, len(voices)])
     mixer, spotter = _tools(data, voices)
     for _ in range(count):
         window, stop = draw(mixer, spotter.suspicions, rng)
-        frames, odds = hearing(words).stop(window)
-        yield frames.astype(np.float16), (float(stop), odds)
+        yield hearing(words).frames(window).astype(np.float16), stop
 
 
 @lru_cache(maxsize=1)

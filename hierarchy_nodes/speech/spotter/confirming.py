@@ -1,11 +1,10 @@
-"""A second and a third opinion on "stop", over the last moments, on the frames of `Hearing`.
+"""A second opinion on "stop": a small network on the frames of `Hearing`, over the last moments.
 
 The spotter's own network hears every frame and costs next to nothing, but mistakes other voices
 and words in noise. What it suspects is heard again by an encoder that has listened to many people
 and takes some 10 ms: a cascade, as for wake words (Gruenstein et al. 2017, "A Cascade Architecture
-for Keyword Spotting on Mobile Devices"). Two networks on top of it were trained apart, one on what
-the spotter suspects and one on the words of sentences, and are wrong in different places: what is a
-stop to both is one. Their log odds add up, as those of independent witnesses do.
+for Keyword Spotting on Mobile Devices"). What the words' network takes it for is heard, too: that
+one has learned whole sentences, and errs elsewhere.
 """
 
 from __future__ import annotations
@@ -46,9 +45,8 @@ class StopConfirmer:
             )
 
     def __call__(self, samples: Samples) -> float:
-        frames, odds = self._hearing.stop(samples)
-        (logits,) = self._session.run(None, {"frames": frames[None]})
-        return float(1 / (1 + np.exp(-odds - logits[0])))
+        (logits,) = self._session.run(None, {"frames": self._hearing.frames(samples)[None]})
+        return float(1 / (1 + np.exp(-logits[0])))
 
 
 @lru_cache(maxsize=1)
