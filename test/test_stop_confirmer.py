@@ -18,7 +18,8 @@ from hierarchy_nodes.learning.stop.data import ClipOptions, Mixer, load
 from hierarchy_nodes.learning.stop.detector import rates, suspicion
 from hierarchy_nodes.learning.stop.training import CLIPS, StopOptions, train
 from hierarchy_nodes.learning.stop.windows import Windows, divided, draw
-from hierarchy_nodes.speech.along import AlongConfig
+from hierarchy_nodes.onnx_file import export
+from hierarchy_nodes.speech.along import Along, AlongConfig
 from hierarchy_nodes.speech.audio import RATE, Sound
 from hierarchy_nodes.speech.hearing import COLUMNS
 from hierarchy_nodes.speech.spotter import confirming
@@ -248,6 +249,17 @@ def test_weights_that_were_trained_on_other_words_are_refused(weights, tmp_path)
     other.with_suffix(".json").write_text(json.dumps(facts | {"words": "12345678"}))
     with pytest.raises(ConfigError, match=r"other\.onnx was trained on other weights than those"):
         StopConfirmer(str(other))
+
+
+def test_weights_for_frames_of_another_width_are_refused(weights, tmp_path):
+    narrow = tmp_path / "narrow.onnx"
+    network = Along(AlongConfig(width=16, blocks=1), 1, COLUMNS - 3)
+    frames = {"frames": torch.zeros(1, 70, COLUMNS - 3)}
+    export(network, narrow, frames, ["logits"], {"frames": {1: "time"}})
+    shutil.copy(weights.with_suffix(".json"), narrow.with_suffix(".json"))
+    why = rf"narrow\.onnx hears {COLUMNS - 3} numbers in a frame, of which there are {COLUMNS}\."
+    with pytest.raises(ConfigError, match=why):
+        StopConfirmer(str(narrow))
 
 
 def test_weights_that_are_none_are_refused(folder, weights, tmp_path):

@@ -16,7 +16,7 @@ from hierarchy_nodes.learning.pieces import Pieces, keep
 from hierarchy_nodes.learning.stop.data import KINDS, Clips, Mixer, load
 from hierarchy_nodes.learning.stop.training import CLIPS, SPOTTER
 from hierarchy_nodes.speech.audio import RATE, Samples
-from hierarchy_nodes.speech.hearing import hearing
+from hierarchy_nodes.speech.hearing import COLUMNS, hearing
 from hierarchy_nodes.speech.spotter.features import HOP, WINDOW
 from hierarchy_nodes.speech.spotter.options import SpotterOptions
 from hierarchy_nodes.speech.spotter.spotter import LATEST, StopSpotter
@@ -75,6 +75,7 @@ def windows(
         "clips": f"{len(spoken.starts)} ({known:08x})",
         "spotter": mark_of(spotter),
         "words": hearing(words).mark,
+        "columns": COLUMNS,
     }
     kept = max(1, round(apart * count))
     found = []

@@ -15,7 +15,7 @@ import numpy as np
 
 from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.speech.audio import Samples
-from hierarchy_nodes.speech.hearing import hearing
+from hierarchy_nodes.speech.hearing import COLUMNS, hearing
 from hierarchy_nodes.speech.weights import load
 
 
@@ -30,13 +30,20 @@ class StopConfirmer:
         threshold: Probability from which on it is one, as chosen in training.
 
     Raises:
-        ConfigError: No such file, no network in it, or one that was trained on other words.
+        ConfigError: No such file, no network in it, or one that was trained on other words, or on
+            frames of another width.
     """
 
     def __init__(self, path: str = "", words: str = "") -> None:
         self._session, facts = load(path, "confirm", {"threshold": float, "words": str})
         self.threshold: float = facts["threshold"]
         self._hearing = hearing(words)
+        width = self._session.get_inputs()[0].shape[-1]
+        if width != COLUMNS:
+            raise ConfigError(
+                f"network 'confirm': {path or 'that of the package'} hears {width} numbers in a "
+                f"frame, of which there are {COLUMNS}. Train it anew: hierarchy train confirm"
+            )
         if facts["words"] != self._hearing.mark:
             raise ConfigError(
                 f"network 'confirm': {path or 'that of the package'} was trained on other weights "
