@@ -48,9 +48,12 @@ def run(arguments: argparse.Namespace) -> int:
         nonlocal shown
         if terminal:
             print(f"\r\033[K{name} {done}/{count}", end="", file=sys.stderr, flush=True)
-        elif shown != (shown := f"{name} {10 * done // max(1, count)}"):
+            return
+        tenth = f"{name} {10 * done // max(1, count)}"
+        if tenth != shown:
             # In a file, a line for each tenth.
             print(f"{name} {done}/{count}", file=sys.stderr, flush=True)
+            shown = tenth
 
     found = session.run(names or list(session.NAMES), arguments.n, arguments.seconds, told)
     if terminal:

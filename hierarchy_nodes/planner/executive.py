@@ -144,6 +144,11 @@ class Executive:
             self._replan(task, now, counts=False)
         return ""
 
+    def belongs_nowhere(self, correction: Correction) -> bool:
+        """Whether it names another target or goal of a task, and there is none."""
+        retargets = correction.accepted and correction.kind == CorrectionKind.RETARGET
+        return self.task is None and retargets and correction.scope != Scope.ALWAYS
+
     def _take_back(self, correction_id: str, now: float) -> None:
         """A correction of target or goal, or the last change of the task, counts no longer."""
         task = self.task

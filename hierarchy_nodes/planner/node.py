@@ -23,7 +23,7 @@ from hierarchy_nodes.planner.fallback import WithFallback
 from hierarchy_nodes.planner.task import Job, Outcome, Phase, PlanJob, empty_plan
 from hierarchy_nodes.planner.two_views import TwoViews
 from hierarchy_nodes.subscribers import FrameSubscriber, RobotSubscriber
-from hierarchy_nodes.types import Correction, CorrectionKind, Observation, Plan, RgbdFrame, Scope
+from hierarchy_nodes.types import Observation, Plan, RgbdFrame
 from hierarchy_nodes.worker import LatestWorker
 
 
@@ -143,7 +143,7 @@ class PlannerNode(HierarchyNode):
         instruction = self._core.correct(correction, self.now())
         if instruction:
             self._core.start(instruction, self.now(), self._note)
-        elif self._core.task is None and _is_about_a_task(correction):
+        elif self._core.belongs_nowhere(correction):
             why = f'"{correction.text}" belongs to no task: say what is to be done'
             self._ended = ("idle", why)
         self._tell()
@@ -212,12 +212,6 @@ class PlannerNode(HierarchyNode):
         self._motion = motion.text if motion is not None else ""
         if motion is not None:
             self._motions.publish(conversions.motion_to_msg(motion))
-
-
-def _is_about_a_task(correction: Correction) -> bool:
-    """Another target or goal, of one task only."""
-    retargets = correction.accepted and correction.kind == CorrectionKind.RETARGET
-    return retargets and correction.scope != Scope.ALWAYS
 
 
 def main() -> None:

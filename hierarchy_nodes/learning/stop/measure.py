@@ -180,7 +180,7 @@ def _noisy(
 ) -> Samples:
     if ratio is None:
         return samples
-    voices = clips.of(TALK)
+    voices = clips.of(TALK) if kind == "babble" else []
     lengths = np.diff([*range(0, len(samples), _SURROUNDING), len(samples)])
     other = np.concatenate([noise(kind, int(n), rng, voices) for n in lengths])
     mixed = samples + _LEVEL * 10 ** (-ratio / 20) * other
