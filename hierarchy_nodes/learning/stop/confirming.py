@@ -37,6 +37,9 @@ class ConfirmOptions(RunOptions):
     held_out: float = param(
         0.1, "Share of the voices, and of the windows, kept apart", low=0.01, high=0.9
     )
+    vocoded: float = param(
+        0.5, "So many of the clips, by share, are said again by a vocoder", low=0.0, high=10.0
+    )
     evaluate_every: int = param(500, "Steps between looks at those", low=1, high=1_000_000)
     evaluate_records: int = param(4096, "Windows in a look", low=1, high=100_000)
     recall: float = param(
@@ -132,7 +135,7 @@ def train(
     with processes(options.device) as (device, rank, world):
         shown = progress and rank == 0
         kept = out / "windows"
-        how = (options.words, options.windows, options.held_out, options.seed)
+        how = (options.words, options.windows, options.held_out, options.vocoded, options.seed)
         make = partial(windows, data, kept, *how, shown)
         trainer = ConfirmTrainer(in_turn(make, rank, world), out, options, device, rank, world)
         return trainer.start(resume, progress)

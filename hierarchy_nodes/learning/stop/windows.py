@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -13,7 +12,8 @@ from numpy.typing import NDArray
 
 from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.learning.pieces import Pieces, keep
-from hierarchy_nodes.learning.stop.data import KINDS, Clips, Mixer, load
+from hierarchy_nodes.learning.stop.again import SaidAgain
+from hierarchy_nodes.learning.stop.data import KINDS, Clips, Mixer
 from hierarchy_nodes.learning.stop.training import CLIPS, SPOTTER
 from hierarchy_nodes.speech.audio import RATE, Samples
 from hierarchy_nodes.speech.hearing import COLUMNS, hearing
@@ -45,7 +45,14 @@ class Windows:
 
 
 def windows(
-    data: Path, folder: Path, words: str, count: int, apart: float, seed: int, progress: bool
+    data: Path,
+    folder: Path,
+    words: str,
+    count: int,
+    apart: float,
+    vocoded: float,
+    seed: int,
+    progress: bool,
 ) -> Windows:
     """Windows out of mixtures of clips.
 
@@ -55,13 +62,14 @@ def windows(
         words: ONNX file to hear through; empty: the one that comes with the package.
         count: How many, in all.
         apart: Share of them that is kept apart, and of the voices.
+        vocoded: So many of the clips, by share, are said again by a vocoder.
 
     Raises:
-        ConfigError: No clips, or too few voices; no spotter; or what the folder holds was drawn
-            from others or in another way.
+        ConfigError: No clips, or too few voices; no spotter; no vocoder; or what the folder holds
+            was drawn from others or in another way.
     """
-    spoken = load(data / CLIPS)
-    known = zlib.crc32(spoken.samples.data)
+    clips = SaidAgain(data / CLIPS, folder / "again", vocoded, seed)
+    spoken = clips.load(progress)
     spotter = data / SPOTTER
     if not spotter.exists():
         raise ConfigError(
@@ -72,7 +80,8 @@ def windows(
         "windows": count,
         "apart": apart,
         "seed": seed,
-        "clips": f"{len(spoken.starts)} ({known:08x})",
+        "vocoded": vocoded,
+        "clips": clips.known,
         "spotter": mark_of(spotter),
         "words": hearing(words).mark,
         "columns": COLUMNS,
@@ -80,7 +89,9 @@ def windows(
     kept = max(1, round(apart * count))
     found = []
     for name, voices, many in zip(("trained", "apart"), sides, (count - kept, kept), strict=True):
-        source = partial(_heard, data=data, voices=voices, words=words, seed=seed)
+        source = partial(
+            _heard, clips=clips, spotter=spotter, voices=voices, words=words, seed=seed
+        )
         found.append(keep(folder / name, many, source, how, progress))
     return Windows(*found)
 
@@ -128,16 +139,22 @@ def draw(mixer: Mixer, suspicions: Suspicions, rng: np.random.Generator) -> tupl
 
 
 def _heard(
-    count: int, part: int, data: Path, voices: tuple[str, ...], words: str, seed: int
+    count: int,
+    part: int,
+    clips: SaidAgain,
+    spotter: Path,
+    voices: tuple[str, ...],
+    words: str,
+    seed: int,
 ) -> Iterator[tuple[NDArray[np.float16], bool]]:
     rng = np.random.default_rng([seed, part, len(voices)])
-    mixer, spotter = _tools(data, voices)
+    mixer, suspicions = _tools(clips, spotter, voices)
     for _ in range(count):
-        window, stop = draw(mixer, spotter.suspicions, rng)
+        window, stop = draw(mixer, suspicions, rng)
         yield hearing(words).frames(window).astype(np.float16), stop
 
 
 @lru_cache(maxsize=1)
-def _tools(data: Path, voices: tuple[str, ...]) -> tuple[Mixer, StopSpotter]:
-    spotter = StopSpotter(SpotterOptions(str(data / SPOTTER), confirm_stop=False))
-    return Mixer(load(data / CLIPS).spoken_by(voices)), spotter
+def _tools(clips: SaidAgain, spotter: Path, voices: tuple[str, ...]) -> tuple[Mixer, Suspicions]:
+    first = StopSpotter(SpotterOptions(str(spotter), confirm_stop=False))
+    return Mixer(clips.load().spoken_by(voices)), first.suspicions

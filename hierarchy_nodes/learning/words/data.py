@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hierarchy_nodes.learning.pieces import Pieces, keep
 from hierarchy_nodes.learning.stop.mixing import NOISES, coloured, loud, noise, other_voice, room
+from hierarchy_nodes.learning.stop.vocoder import vocoded
 from hierarchy_nodes.learning.stop.voices import quick, trained
 from hierarchy_nodes.learning.words import sayings
 from hierarchy_nodes.parameters import param
@@ -31,6 +32,9 @@ class SpokenOptions:
     quick: int = param(
         12_000, "How many more by the voices that are quick at it", low=0, high=10_000_000
     )
+    vocoded: float = param(
+        0.5, "Share of them that goes through a vocoder, from another throat", low=0.0, high=1.0
+    )
 
 
 def speak(folder: Path, options: SpokenOptions, seed: int, progress: bool) -> Pieces:
@@ -40,8 +44,10 @@ def speak(folder: Path, options: SpokenOptions, seed: int, progress: bool) -> Pi
     """
     found = Pieces([], [])
     for name, count, slow in (("quick", options.quick, False), ("all", options.sentences, True)):
-        source = partial(_sentences, seed=seed + (not slow) * _QUICK, slow=slow)
-        how = {"sentences": count, "seed": seed}
+        source = partial(
+            _sentences, seed=seed + (not slow) * _QUICK, slow=slow, share=options.vocoded
+        )
+        how = {"sentences": count, "seed": seed, "vocoded": options.vocoded}
         some = keep(folder / name, count, source, how, progress)
         found.arrays.extend(some.arrays)
         found.labels.extend(some.labels)
@@ -81,7 +87,7 @@ def heard(words: Samples, rng: np.random.Generator, least: float, babble: list[S
 
 
 def _sentences(
-    count: int, part: int, seed: int, slow: bool
+    count: int, part: int, seed: int, slow: bool, share: float
 ) -> Iterator[tuple[NDArray[np.int16], str]]:
     rng = np.random.default_rng(seed + 1_000_003 * (part + 1))
     speakers = trained() if slow else quick()
@@ -93,6 +99,8 @@ def _sentences(
         samples = speakers[int(rng.integers(len(speakers)))].speak(text, rng)
         if not 0.1 * RATE < len(samples) < _LONGEST * RATE:
             continue
+        if rng.random() < share:
+            samples = vocoded(samples, rng)
         done += 1
         yield np.clip(samples * 32768, -32768, 32767).astype(np.int16), text
 
