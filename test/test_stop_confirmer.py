@@ -146,12 +146,12 @@ def test_windows_end_where_it_is_asked(folder):
     rng = np.random.default_rng(3)
     drawn = [draw(mixer, spotter.suspicions, rng) for _ in range(80)]
     assert {samples.shape for samples, _ in drawn} == {(WINDOW,)}
-    assert 20 <= sum(stop for _, stop in drawn) <= 50
+    assert 16 <= sum(stop for _, stop in drawn) <= 40
     again = draw(mixer, spotter.suspicions, np.random.default_rng(3))
     np.testing.assert_array_equal(again[0], drawn[0][0])
 
 
-def test_half_of_the_windows_without_a_stop_are_suspected(folder):
+def test_most_windows_without_a_stop_are_suspected(folder):
     mixer, rng, suspected = Mixer(load(folder / CLIPS)), np.random.default_rng(4), []
 
     def suspicions(sound):
@@ -164,7 +164,7 @@ def test_half_of_the_windows_without_a_stop_are_suspected(folder):
     others = [
         samples for samples, stop in (draw(mixer, suspicions, rng) for _ in range(200)) if not stop
     ]
-    assert 0.3 <= len(suspected) / len(others) <= 0.7
+    assert 0.5 <= len(suspected) / len(others) <= 0.75
     assert all(any(np.array_equal(s, other) for other in others) for s in suspected)
 
 

@@ -21,13 +21,15 @@ from hierarchy_nodes.learning.words.training import WordsOptions, WordsTrainer, 
 from hierarchy_nodes.onnx_file import export, read
 from hierarchy_nodes.speech.along import AlongConfig
 from hierarchy_nodes.speech.audio import RATE, Sound
+from hierarchy_nodes.speech.base import Heard
 from hierarchy_nodes.speech.commands.decoding import Usage, sentences
 from hierarchy_nodes.speech.commands.network import WordsNetwork
 from hierarchy_nodes.speech.commands.recogniser import CommandOptions, CommandRecogniser
 from hierarchy_nodes.speech.commands.whisper_encoder import WhisperEncoder
 from hierarchy_nodes.speech.hearing import COLUMNS, FRAMES, WIDTH, Hearing
 from hierarchy_nodes.speech.mel import BANDS, log_mel
-from hierarchy_nodes.speech.whisper import packaged
+from hierarchy_nodes.speech.whisper import WhisperRecogniser, packaged
+from hierarchy_nodes.types import CorrectionKind
 
 
 def scores(path, rivals=()):
@@ -280,7 +282,9 @@ def heard_as(recogniser, *places):
     for row, place in enumerate(places):
         for word, probability in place.items():
             rows[2 * row + 1, words.index(word)] = probability
-    recogniser._hearing = SimpleNamespace(scores=lambda samples: np.log(rows).astype("f4"))
+    scores = np.log(rows).astype("f4")
+    vocabulary = recogniser._hearing.vocabulary
+    recogniser._hearing = SimpleNamespace(scores=lambda samples: scores, vocabulary=vocabulary)
 
 
 def test_what_is_in_view_is_rather_what_was_meant(trained):
@@ -301,6 +305,20 @@ def test_what_was_perhaps_a_word_is_one(trained):
         heard_as(recogniser, {"left": 0.9}, {"a": 0.15, "": 0.8}, {"bit": 0.15, "": 0.8})
         texts.append(recogniser.recognise(sound).text)
     assert texts == ["left", "left a bit"]
+
+
+def test_words_that_whisper_imagines_are_left_out(trained, monkeypatch):
+    recogniser = CommandRecogniser(CommandOptions(words=str(trained[0])))
+    written = Heard("The warning stop system, it's left", 0.7)
+    monkeypatch.setattr(WhisperRecogniser, "recognise", lambda self, sound, names: written)
+    sound = Sound(0.0, np.zeros(RATE, np.float32))
+    # Each word is there in the network's opinion, but below what it is sure of.
+    heard_as(recogniser, {"the": 0.05}, {"stop": 0.05}, {"left": 0.05})
+    assert recogniser.recognise(sound) == written
+    heard_as(recogniser, {"the": 0.05}, {"left": 0.05})
+    found = recogniser.recognise(sound)
+    assert found == Heard("The warning \u2026 system, it's left", 0.0)
+    assert not any(c.kind == CorrectionKind.STOP for c in parse(found.text, 0.0))
 
 
 def test_words_without_a_network_are_refused(trained, tmp_path):

@@ -28,9 +28,9 @@ Suspicions = Callable[[Samples], NDArray[np.int64]]
 # When it is asked, from the end of a stop on, seconds: after it, and in one of five before, where
 # nobody knows yet. Between them there is no right answer.
 _AFTER, _BEFORE = (0.0, 0.32), (-0.55, -0.15)
-# Of what is no stop, so much is taken for one by the spotter. The rest keeps in mind what people
-# say at all.
-_SUSPECTED = 0.5
+# How many end in or after a stop. Of the others, so many are taken for one by the spotter; the rest
+# keep in mind what people say at all.
+_STOPS, _SUSPECTED = 0.4, 0.7
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def divided(clips: Clips, apart: float, seed: int) -> tuple[tuple[str, ...], tup
 
 def draw(mixer: Mixer, suspicions: Suspicions, rng: np.random.Generator) -> tuple[Samples, bool]:
     """``(WINDOW,)`` samples, and whether a whole stop is in them."""
-    stop = rng.random() < 0.5
+    stop = rng.random() < _STOPS
     suspected = not stop and rng.random() < _SUSPECTED
     while True:
         sound, end = mixer.sound(rng, stop)

@@ -3,13 +3,18 @@
 Whisper's tiny decoder writes what people usually write ("let's go" for "let go"). The words of
 corrections are few, so its encoder, trained further on them, hears them better. Of its sentences,
 the first one that the grammar of corrections understands is taken; where it is not sure of any,
-Whisper writes down what it heard.
+Whisper writes down what it heard. It often imagines words of corrections in other talk, for which
+the network listens again: "stop" that was not heard stops nobody.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hierarchy_nodes.correction.grammar import parse
 from hierarchy_nodes.parameters import param
@@ -20,6 +25,7 @@ from hierarchy_nodes.speech.hearing import hearing
 from hierarchy_nodes.speech.whisper import WhisperOptions, WhisperRecogniser
 
 OTHER = "<other>"
+_LEFT_OUT = "\u2026"
 # Sentences of the network that are looked at.
 _MOST = 48
 
@@ -40,6 +46,10 @@ class CommandOptions(WhisperOptions):
     longer: float = param(
         1.5, "What each word counts for a sentence, as a logarithm", low=0.0, high=10.0
     )
+    imagined: float = param(
+        0.002, "A word that Whisper writes and the words' network thinks less likely was not said",
+        low=0.0, high=1.0,
+    )  # fmt: skip
     seen: float = param(
         1.0, "What each word counts more that names a thing in view", low=0.0, high=10.0
     )
@@ -71,7 +81,18 @@ class CommandRecogniser(WhisperRecogniser):
             text = self._text(sentence)
             if sentence.sure >= self.options.sure and OTHER not in text and _understood(text):
                 return Heard(text, sentence.mean)
-        return super().recognise(sound, names)
+        return self._without_imagined(super().recognise(sound, names), scores)
+
+    def _without_imagined(self, heard: Heard, scores: NDArray[np.float32]) -> Heard:
+        """Words that nobody said are left out; of what is left, then, nothing is sure."""
+        likeliest = dict(zip(self._words, np.exp(scores.max(axis=0)).tolist(), strict=True))
+
+        def kept(word: re.Match[str]) -> str:
+            known = likeliest.get(word[0].lower().replace("'", ""), 1.0)
+            return word[0] if known >= self.options.imagined else _LEFT_OUT
+
+        text = re.sub("[a-zA-Z']+", kept, heard.text)
+        return heard if text == heard.text else Heard(text, 0.0)
 
     def _text(self, sentence: Sentence) -> str:
         words = (self._words[number] for number in sentence.words)
