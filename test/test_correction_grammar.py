@@ -129,6 +129,11 @@ def test_stop_is_heard_among_anything(before, after):
     assert parse(text, 0.0)[0].kind == CorrectionKind.STOP or "waiting" in after[:1]
 
 
+@pytest.mark.parametrize("text", ["stop, right there", "stop it. right here!"])
+def test_a_place_to_stop_at_is_no_motion(text):
+    assert [c.kind for c in parse(text, 0.0)] == ["stop"]
+
+
 @pytest.mark.parametrize("text", ["don't stop", "never stop", "do not stop please"])
 def test_denied_stop_is_none(text):
     assert [c.kind for c in parse(text, 0.0)] == [CorrectionKind.RESUME]

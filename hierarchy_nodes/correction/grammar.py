@@ -69,7 +69,8 @@ _STOP_WORD = r"(?:(?:emergency |e )?s+t+o+p+|halt+|freeze|who+a+h*|woa+h*|abort(
 _STOP = re.compile(
     rf"(?<!dont )(?<!never )\b(?:{_STOP_WORD}\b(?! (?:waiting|pausing|holding|standing)\b)"
     r"|dont (?:move|do (?:that|this|it|anything))\b|dont(?= ,|$))"
-    r"(?: (?:it|that|this|there|here|right|moving|going|everything|doing|what|whatever|you|are"
+    r"(?:(?: ,(?= right t?here\b))?"
+    r" (?:it|that|this|there|here|right|moving|going|everything|doing|what|whatever|you|are"
     r"|(?:the |your )(?:robot|arm|gripper|motion|movement)|robot|arm|for a (?:moment|second))\b)*"
 )
 _SEPARATOR = re.compile(r"(?:(?:^| )(?:,|then|and|but)(?= |$))+")
