@@ -255,6 +255,23 @@ def test_words_that_the_weights_do_not_know_are_new(trained, tmp_path):
     torch.testing.assert_close(first, second, atol=0.0, rtol=0.0)
 
 
+@torch.no_grad()
+def test_weights_at_the_start_count_as_much_as_they_are_told_to(trained, tmp_path):
+    path, options = trained
+    said = Pieces([np.zeros(RATE, np.int16)] * 20, ["stop"] * 20)
+    with pytest.raises(ConfigError, match="kept: without start there is nothing to keep"):
+        WordsTrainer(said, tmp_path, replace(options, kept=0.25), torch.device("cpu"))
+    options = replace(options, start=str(path), kept=0.25)
+    trainer = WordsTrainer(said, tmp_path, options, torch.device("cpu"))
+    before = trainer.average.along.out.bias.clone()
+    trainer.average.along.out.bias += 4.0
+    trainer.write({})
+    written = WordsNetwork(options.network, len(sayings.vocabulary()) + 1)
+    read(written, tmp_path / "words.onnx")
+    torch.testing.assert_close(written.along.out.bias, before + 3.0)
+    torch.testing.assert_close(trainer.average.along.out.bias, before + 4.0)
+
+
 def test_only_weights_of_such_a_network_are_gone_on_from(trained, tmp_path):
     path, options = trained
     other = replace(options, start=str(path), network=AlongConfig(width=24, blocks=2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hierarchy_nodes.errors import ConfigError
 from hierarchy_nodes.files import write_json
 from hierarchy_nodes.learning.pieces import Pieces
 from hierarchy_nodes.learning.plot import Curve
@@ -48,6 +50,9 @@ class WordsOptions(RunOptions):
     evaluate_records: int = param(256, "Sentences in a look", low=1, high=100_000)
     start: str = param(
         "", "ONNX file of such a network to go on from; empty: Whisper's encoder and nothing else"
+    )
+    kept: float = param(
+        0.0, "What the weights at the start count among those at the end", low=0.0, high=1.0
     )
     hidden: float = param(0.08, "Share of the frames that are hidden, in spans", low=0.0, high=0.5)
     loudest_noise: float = param(
@@ -91,9 +96,14 @@ class WordsTrainer(BaseTrainer):
         self.network, self.average = self._twins(make)
         if options.start:
             self._go_on(Path(options.start))
+        elif options.kept:
+            raise ConfigError("kept: without start there is nothing to keep; name it, or choose 0")
         else:
             self.network.encoder.read(packaged())
         self.average.load_state_dict(self.network.state_dict())
+        self._start = {
+            name: w.detach().cpu().clone() for name, w in self.network.state_dict().items()
+        }
         self.objective = self.network
         self._prepare()
 
@@ -197,11 +207,22 @@ class WordsTrainer(BaseTrainer):
         path = self.out / self.WEIGHTS
         dynamic = {"mel": {2: "time"}, "scores": {1: "places"}, "frames": {1: "frames"}}
         mel = {"mel": torch.zeros(1, BANDS, 200)}
-        export(self.average.cpu(), path, mel, ["scores", "frames"], dynamic, small=True)
-        self.average.to(self.device)
+        export(self._between(), path, mel, ["scores", "frames"], dynamic, small=True)
         pairs, shares = sayings.usage()
         facts = {"vocabulary": list(sayings.vocabulary()), "pairs": pairs, "shares": shares}
         write_json(path.with_suffix(".json"), facts | {"training": training})
+
+    def _between(self) -> WordsNetwork:
+        """Weights between those at the start and those at the end.
+
+        They know what was learned before and since (Wortsman et al. 2022, "Robust Fine-Tuning of
+        Zero-Shot Models").
+        """
+        found = deepcopy(self.average).cpu()
+        for name, weight in found.state_dict().items():
+            if weight.is_floating_point():
+                weight.lerp_(self._start[name], self.options.kept)
+        return found
 
     def curves(self, looks: Sequence[dict[str, Any]]) -> list[Curve]:
         steps = [n["step"] for n in looks]
