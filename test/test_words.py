@@ -330,9 +330,10 @@ def test_words_that_whisper_imagines_are_left_out(trained, monkeypatch):
     monkeypatch.setattr(WhisperRecogniser, "recognise", lambda self, sound, names: written)
     sound = Sound(0.0, np.zeros(RATE, np.float32))
     # Each word is there in the network's opinion, but below what it is sure of.
-    heard_as(recogniser, {"the": 0.05}, {"stop": 0.05}, {"left": 0.05})
+    there = {"the": 0.05}, {"its": 0.05}, {"left": 0.05}
+    heard_as(recogniser, {"stop": 0.05}, *there)
     assert recogniser.recognise(sound) == written
-    heard_as(recogniser, {"the": 0.05}, {"left": 0.05})
+    heard_as(recogniser, *there)
     found = recogniser.recognise(sound)
     assert found == Heard("The warning \u2026 system, it's left", 0.0)
     assert not any(c.kind == CorrectionKind.STOP for c in parse(found.text, 0.0))
